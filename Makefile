@@ -1,0 +1,37 @@
+# The whole of a newcomer's interface; `make help` lists it. Each target sets the machine up first, which takes under a
+# second when there is nothing to do.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO_FLAGS := --release --workspace --locked
+
+.PHONY: help setup build demo test fmt lint clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+setup: ## install what is missing: Redis, PostgreSQL, NATS, libtorch, ONNX Runtime, PDFium, the models
+	@command -v cargo >/dev/null || { echo 'make: Rust is missing; install it from https://rustup.rs (the workspace needs $(RUST_VERSION) or newer)' >&2; exit 1; }
+	@deploy/setup/setup.sh
+
+RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+build: setup ## build everything in release mode
+	cargo build $(CARGO_FLAGS)
+
+demo: build ## run the insurer's claims intake end to end and verify every proof
+	.cache/target/release/orrery demo
+
+test: setup ## formatting, lints with warnings denied, all tests
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	cargo test $(CARGO_FLAGS)
+
+fmt: ## format all sources
+	cargo fmt --all
+
+lint: setup ## lints only, with warnings denied
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+clean: ## remove what was built; downloads and models stay
+	cargo clean

@@ -1,0 +1,134 @@
+//! Who may publish and listen where. NATS enforces it: each service connects as its own user with only these subjects.
+
+use crate::subjects::{BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, SERVICES, STREAM_AUDIT, STREAM_EVENTS};
+
+/// User that creates streams and buckets, and reads the health of all.
+pub const OPERATOR: &str = "operator";
+
+/// Subjects that a NATS user may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// Where it may publish.
+    pub publish: Vec<String>,
+    /// Where it may listen.
+    pub subscribe: Vec<String>,
+}
+
+/// Which services each service calls.
+fn calls(service: &str) -> &'static [&'static str] {
+    match service {
+        "gateway" => &["kernel", "router", "retrieval", "audit", "inference"],
+        "kernel" => &["router", "retrieval"],
+        "router" | "retrieval" => &["inference"],
+        _ => &[],
+    }
+}
+
+/// The permissions of a service; `None` for a name that is none.
+pub fn service(name: &str) -> Option<Permissions> {
+    let name = *SERVICES.iter().find(|service| **service == name)?;
+    let mut publish = vec![
+        // Replies go to the inboxes of callers; only their owners can listen there.
+        "_INBOX.>".to_owned(),
+        format!("orrery.v1.health.{name}"),
+        format!("orrery.v1.audit.records.{name}"),
+        "$JS.API.INFO".to_owned(),
+    ];
+    for callee in calls(name) {
+        publish.push(format!("orrery.v1.{callee}.>"));
+        publish.push(format!("orrery.v1.cancel.{callee}.>"));
+    }
+    publish.extend(blob_subjects(name));
+    let mut subscribe = vec![
+        format!("_INBOX.{name}.>"),
+        format!("orrery.v1.{name}.>"),
+        format!("orrery.v1.cancel.{name}.*"),
+        "$SRV.>".to_owned(),
+    ];
+    match name {
+        "kernel" => {
+            publish.push("orrery.v1.events.>".to_owned());
+            publish.push("orrery.v1.work.>".to_owned());
+        }
+        "gateway" => {
+            publish.push("orrery.v1.events.>".to_owned());
+            subscribe.push("orrery.v1.events.>".to_owned());
+            subscribe.push("orrery.v1.health.*".to_owned());
+        }
+        "audit" => publish.extend(consumer_subjects(STREAM_AUDIT)),
+        "router" => publish.extend(key_value_subjects(BUCKET_SNAPSHOTS)),
+        _ => {}
+    }
+    if name == "kernel" {
+        publish.extend(key_value_subjects(BUCKET_LEASES));
+        publish.extend(consumer_subjects(STREAM_EVENTS));
+    }
+    Some(Permissions { publish, subscribe })
+}
+
+/// The permissions of the operator's user.
+pub fn operator() -> Permissions {
+    Permissions {
+        publish: vec!["$JS.API.>".to_owned(), "$SRV.>".to_owned(), "orrery.v1.*.health".to_owned()],
+        subscribe: vec![format!("_INBOX.{OPERATOR}.>"), "orrery.v1.health.*".to_owned(), "$SRV.>".to_owned()],
+    }
+}
+
+/// The permissions of another system that acts for a tenant: its own events, and nothing else.
+pub fn tenant(tenant: &str) -> Permissions {
+    let user = tenant_user(tenant);
+    Permissions { publish: Vec::new(), subscribe: vec![format!("_INBOX.{user}.>"), crate::subjects::events_of(tenant)] }
+}
+
+/// NATS user of other systems of a tenant.
+pub fn tenant_user(tenant: &str) -> String {
+    format!("tenant-{tenant}")
+}
+
+fn consumer_subjects(stream: &str) -> Vec<String> {
+    vec![
+        format!("$JS.API.STREAM.INFO.{stream}"),
+        format!("$JS.API.CONSUMER.*.{stream}.>"),
+        format!("$JS.API.CONSUMER.*.{stream}"),
+        format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.>"),
+        format!("$JS.API.CONSUMER.DURABLE.CREATE.{stream}.>"),
+        format!("$JS.ACK.{stream}.>"),
+    ]
+}
+
+fn key_value_subjects(bucket: &str) -> Vec<String> {
+    let mut subjects = consumer_subjects(&format!("KV_{bucket}"));
+    subjects.push(format!("$KV.{bucket}.>"));
+    subjects.push(format!("$JS.API.DIRECT.GET.KV_{bucket}"));
+    subjects.push(format!("$JS.API.DIRECT.GET.KV_{bucket}.>"));
+    subjects.push(format!("$JS.API.STREAM.MSG.GET.KV_{bucket}"));
+    subjects
+}
+
+/// All read; only the gateway (uploads), the kernel (large results) and retrieval store.
+fn blob_subjects(service: &str) -> Vec<String> {
+    let mut subjects = consumer_subjects(&format!("OBJ_{BUCKET_BLOBS}"));
+    subjects.push(format!("$JS.API.DIRECT.GET.OBJ_{BUCKET_BLOBS}"));
+    subjects.push(format!("$JS.API.DIRECT.GET.OBJ_{BUCKET_BLOBS}.>"));
+    subjects.push(format!("$JS.API.STREAM.MSG.GET.OBJ_{BUCKET_BLOBS}"));
+    subjects.push(format!("$JS.FC.OBJ_{BUCKET_BLOBS}.>"));
+    if matches!(service, "gateway" | "kernel" | "retrieval") {
+        subjects.push(format!("$O.{BUCKET_BLOBS}.>"));
+        subjects.push(format!("$JS.API.STREAM.PURGE.OBJ_{BUCKET_BLOBS}"));
+    }
+    subjects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_inference_has_nothing_to_call_but_everyone_can_answer() {
+        for name in SERVICES {
+            let permissions = service(name);
+            assert!(permissions.is_some_and(|given| given.subscribe.contains(&format!("orrery.v1.{name}.>"))));
+        }
+        assert_eq!(service("intruder"), None);
+    }
+}

@@ -1,0 +1,143 @@
+//! The connection, and calls with one reply.
+
+use std::time::Duration;
+
+use async_nats::client::{RequestError, RequestErrorKind};
+use async_nats::{Client, ConnectOptions, HeaderMap, Request};
+use orrery_errors::{Error, ErrorCode};
+use prost::Message;
+use tracing::Instrument as _;
+
+use crate::context::deadline_exceeded;
+use crate::stream::CancelOnDrop;
+use crate::{CallContext, Verb, subjects, wire};
+
+/// A hint for callers of a service that is restarting.
+const RESTART_HINT: Duration = Duration::from_millis(500);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How to connect.
+#[derive(Debug, Clone)]
+pub struct BusOptions {
+    /// For example `nats://127.0.0.1:4222`.
+    pub url: String,
+    /// NATS user: the service's name.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+}
+
+/// A connection to the bus as one user. Cheap to clone; reconnects by itself.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    client: Client,
+    jetstream: async_nats::jetstream::Context,
+    user: String,
+}
+
+impl Bus {
+    /// Connects, and retries for ten seconds while the server is starting.
+    pub async fn connect(options: BusOptions) -> Result<Self, Error> {
+        let connecting = ConnectOptions::with_user_and_password(options.user.clone(), options.password)
+            .name(format!("orrery-{}", options.user))
+            .custom_inbox_prefix(subjects::inbox_prefix(&options.user))
+            .connection_timeout(Duration::from_secs(2))
+            .max_reconnects(None)
+            .reconnect_delay_callback(|attempt| Duration::from_millis((50 * attempt as u64).min(1_000)))
+            .event_callback(|event| async move { tracing::info!(%event, "bus connection") });
+        let deadline = tokio::time::Instant::now() + CONNECT_TIMEOUT;
+        loop {
+            match connecting_once(&connecting, &options.url).await {
+                Ok(client) => {
+                    let jetstream = async_nats::jetstream::new(client.clone());
+                    return Ok(Self { client, jetstream, user: options.user });
+                }
+                Err(error) if tokio::time::Instant::now() >= deadline => {
+                    let message = format!("cannot connect to NATS at {} as {}: {error}", options.url, options.user);
+                    return Err(Error::new(ErrorCode::Unavailable, message));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// The user that this connection acts as.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The NATS client underneath, for what has no typed call.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// JetStream over the same connection.
+    pub fn jetstream(&self) -> &async_nats::jetstream::Context {
+        &self.jetstream
+    }
+
+    /// Whether the server is reachable right now.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Calls a service and waits for its reply, at most until the deadline. Dropping the future cancels the work.
+    pub async fn call<Req, Rep>(&self, verb: Verb<Req, Rep>, context: &CallContext, request: &Req) -> Result<Rep, Error>
+    where
+        Req: Message,
+        Rep: Message + Default,
+    {
+        let span = tracing::info_span!("bus.call", otel.kind = "client", rpc.service = verb.service, rpc.method = verb.name);
+        let calling = async {
+            let remaining = context.remaining()?;
+            let mut headers = HeaderMap::new();
+            context.write(&mut headers);
+            let mut cancel = CancelOnDrop::arm(&self.client, verb.service, &mut headers);
+            let request = Request::new()
+                .headers(headers)
+                .payload(request.encode_to_vec().into())
+                .timeout(Some(remaining));
+            let sent = self.client.send_request(verb.subject, request).await;
+            if !sent.as_ref().is_err_and(|error| error.kind() == RequestErrorKind::TimedOut) {
+                cancel.disarm();
+            }
+            wire::decode_reply(&sent.map_err(|error| request_error(verb.service, &error))?)
+        };
+        calling.instrument(span).await
+    }
+
+    /// Publishes on a subject without waiting for anyone. For what may be lost, such as health reports.
+    pub async fn publish(&self, subject: String, payload: Vec<u8>) -> Result<(), Error> {
+        self.client.publish(subject, payload.into()).await.map_err(|error| unavailable("the bus", &error))
+    }
+
+    /// Listens on a subject for what may be lost. `None` from the stream means that the connection was closed.
+    pub async fn subscribe(&self, subject: String) -> Result<async_nats::Subscriber, Error> {
+        self.client.subscribe(subject).await.map_err(|error| unavailable("the bus", &error))
+    }
+}
+
+async fn connecting_once(options: &ConnectOptions, url: &str) -> Result<Client, async_nats::ConnectError> {
+    options.clone().connect(url).await
+}
+
+pub(crate) fn unavailable(what: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorCode::Unavailable, format!("{what} is not available: {error}")).retry_after(RESTART_HINT)
+}
+
+pub(crate) fn not_running(service: &str) -> Error {
+    Error::new(ErrorCode::Unavailable, format!("the {service} service is not running or still starting"))
+        .retry_after(RESTART_HINT)
+}
+
+fn request_error(service: &str, error: &RequestError) -> Error {
+    match error.kind() {
+        RequestErrorKind::NoResponders => not_running(service),
+        RequestErrorKind::TimedOut => deadline_exceeded(),
+        RequestErrorKind::MaxPayloadExceeded => Error::new(
+            ErrorCode::PayloadTooLarge,
+            format!("the request to {service} is larger than a message may be; send large payloads as blobs"),
+        ),
+        RequestErrorKind::InvalidSubject | RequestErrorKind::Other => unavailable(&format!("the {service} service"), error),
+    }
+}

@@ -1,0 +1,66 @@
+//! Every subject, stream, bucket and header name that is not a call.
+
+/// The six services.
+pub const SERVICES: [&str; 6] = ["gateway", "kernel", "router", "inference", "retrieval", "audit"];
+
+/// Durable commands.
+pub const STREAM_COMMANDS: &str = "ORRERY_COMMANDS";
+/// Steps that external workers pull.
+pub const STREAM_WORK: &str = "ORRERY_WORK";
+/// Public events, CloudEvents 1.0.
+pub const STREAM_EVENTS: &str = "ORRERY_EVENTS";
+/// Records on their way to the transparency log.
+pub const STREAM_AUDIT: &str = "ORRERY_AUDIT";
+
+/// Object store of payloads.
+pub const BUCKET_BLOBS: &str = "orrery_blobs";
+/// Key-value bucket of control-plane snapshots.
+pub const BUCKET_SNAPSHOTS: &str = "orrery_snapshots";
+/// Key-value bucket of leases.
+pub const BUCKET_LEASES: &str = "orrery_leases";
+
+pub(crate) const COMMANDS: &str = "orrery.v1.commands.>";
+pub(crate) const WORK: &str = "orrery.v1.work.>";
+pub(crate) const EVENTS: &str = "orrery.v1.events.>";
+pub(crate) const AUDIT: &str = "orrery.v1.audit.records.>";
+
+/// Where a service's audit records go.
+pub fn audit_record(service: &str) -> String {
+    format!("orrery.v1.audit.records.{service}")
+}
+
+/// A public event: `orrery.v1.events.<tenant>.<entity>.<past participle>`.
+pub fn event(tenant: &str, entity: &str, what: &str) -> String {
+    format!("orrery.v1.events.{tenant}.{entity}.{what}")
+}
+
+/// All events of a tenant.
+pub fn events_of(tenant: &str) -> String {
+    format!("orrery.v1.events.{tenant}.>")
+}
+
+/// Where a service says how it is, each time that changes and every few seconds.
+pub fn health(service: &str) -> String {
+    format!("orrery.v1.health.{service}")
+}
+
+/// Where callers that left say so.
+pub(crate) fn cancel(service: &str, call: &str) -> String {
+    format!("orrery.v1.cancel.{service}.{call}")
+}
+
+/// Prefix of the inboxes of a user; only that user may listen there.
+pub fn inbox_prefix(user: &str) -> String {
+    format!("_INBOX.{user}")
+}
+
+/// Header: Unix milliseconds after which nobody waits for the answer.
+pub(crate) const HEADER_DEADLINE: &str = "Orrery-Deadline-Ms";
+/// Header: calls with the same key have one effect.
+pub(crate) const HEADER_IDEMPOTENCY_KEY: &str = "Orrery-Idempotency-Key";
+/// Header: names the call, so that it can be cancelled.
+pub(crate) const HEADER_CALL: &str = "Orrery-Call";
+/// Header: number of a frame in a streamed reply, from 0.
+pub(crate) const HEADER_FRAME: &str = "Orrery-Frame";
+/// Header: present on the last frame of a streamed reply.
+pub(crate) const HEADER_END: &str = "Orrery-End";

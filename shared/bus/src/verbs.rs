@@ -1,0 +1,109 @@
+//! Every call on the bus, by service.
+
+macro_rules! calls {
+    ($service:ident { $($(#[$doc:meta])* $kind:ident $constant:ident $name:literal ($request:ident) -> $reply:ident;)* }) => {
+        #[doc = concat!("Calls answered by the ", stringify!($service), " service.")]
+        pub mod $service {
+            use crate::{StreamVerb, Verb};
+            use orrery_proto::v1::*;
+
+            $(
+                $(#[$doc])*
+                pub const $constant: $kind<$request, $reply> = $kind::new(
+                    stringify!($service),
+                    $name,
+                    concat!("orrery.v1.", stringify!($service), ".", $name),
+                );
+            )*
+            /// State of the service's actor tree.
+            pub const HEALTH: Verb<HealthRequest, HealthReport> =
+                Verb::new(stringify!($service), "health", concat!("orrery.v1.", stringify!($service), ".health"));
+        }
+    };
+}
+
+calls!(gateway {});
+
+calls!(kernel {
+    /// Stores a definition after validating it.
+    Verb DEPLOY "deploy" (DeployRequest) -> DeployReply;
+    /// Lists the definitions of a tenant.
+    Verb DEFINITIONS "definitions" (ListDefinitionsRequest) -> ListDefinitionsReply;
+    /// Starts a run.
+    Verb START "start" (StartTaskRequest) -> Task;
+    /// One run.
+    Verb GET "get" (GetTaskRequest) -> Task;
+    /// Runs of a tenant, newest first.
+    Verb LIST "list" (ListTasksRequest) -> ListTasksReply;
+    /// Stops a run.
+    Verb CANCEL "cancel" (CancelTaskRequest) -> Task;
+    /// The events of a run.
+    Verb HISTORY "history" (TaskHistoryRequest) -> TaskHistoryReply;
+    /// Reviews that the caller may see.
+    Verb REVIEWS "reviews" (ListReviewsRequest) -> ListReviewsReply;
+    /// One review.
+    Verb REVIEW "review" (GetReviewRequest) -> Review;
+    /// Takes a review, so that nobody else does.
+    Verb CLAIM "claim" (ClaimReviewRequest) -> Review;
+    /// Decides a review.
+    Verb DECIDE "decide" (DecideReviewRequest) -> Review;
+});
+
+calls!(router {
+    /// One model call.
+    Verb INVOKE "invoke" (InvokeRequest) -> InvokeReply;
+    /// One model call with a streamed answer.
+    StreamVerb STREAM "stream" (InvokeRequest) -> InvokeFrame;
+    /// The catalogue.
+    Verb MODELS "models" (ListModelsRequest) -> ListModelsReply;
+    /// What was spent.
+    Verb SPEND "spend" (SpendRequest) -> SpendReply;
+    /// Sets a tenant's budget.
+    Verb SET_BUDGET "set_budget" (SetBudgetRequest) -> SetBudgetReply;
+});
+
+calls!(inference {
+    /// Runs a model.
+    Verb INVOKE "invoke" (InferenceRequest) -> InferenceReply;
+    /// Runs a model and streams its answer.
+    StreamVerb STREAM "stream" (InferenceRequest) -> InferenceFrame;
+    /// The models that are loaded.
+    Verb MODELS "models" (ListLoadedModelsRequest) -> ListLoadedModelsReply;
+});
+
+calls!(retrieval {
+    /// Adds or replaces a document.
+    Verb INGEST "ingest" (IngestRequest) -> IngestReply;
+    /// Searches a collection.
+    Verb SEARCH "search" (SearchRequest) -> SearchReply;
+    /// Lists the collections of a tenant.
+    Verb COLLECTIONS "collections" (ListCollectionsRequest) -> ListCollectionsReply;
+    /// Lists the documents of a collection.
+    Verb DOCUMENTS "documents" (ListDocumentsRequest) -> ListDocumentsReply;
+    /// Removes a document.
+    Verb DELETE "delete" (DeleteDocumentRequest) -> DeleteDocumentReply;
+});
+
+calls!(audit {
+    /// How an outcome came about.
+    Verb EXPLAIN "explain" (ExplainRequest) -> ExplainReply;
+    /// The proof of an outcome.
+    Verb PROOF "proof" (ProofRequest) -> ProofReply;
+    /// The newest signed checkpoint.
+    Verb CHECKPOINT "checkpoint" (CheckpointRequest) -> CheckpointReply;
+    /// The records of a tenant.
+    Verb EXPORT "export" (ExportRequest) -> ExportReply;
+});
+
+/// The health call of the service by that name.
+pub fn health(service: &str) -> Option<crate::Verb<orrery_proto::v1::HealthRequest, orrery_proto::v1::HealthReport>> {
+    match service {
+        "gateway" => Some(gateway::HEALTH),
+        "kernel" => Some(kernel::HEALTH),
+        "router" => Some(router::HEALTH),
+        "inference" => Some(inference::HEALTH),
+        "retrieval" => Some(retrieval::HEALTH),
+        "audit" => Some(audit::HEALTH),
+        _ => None,
+    }
+}

@@ -1,0 +1,42 @@
+//! Every environment name that the project reads, and the only place that reads them.
+
+/// Folder of downloads, models and build artefacts. Default: `$HOME/.cache/orrery`.
+pub const CACHE: &str = "ORRERY_CACHE";
+/// Folder of everything a running system stores. Default: `$HOME/.local/share/orrery`.
+pub const DATA: &str = "ORRERY_DATA";
+/// Path of a TOML configuration file. Default: none.
+pub const CONFIG: &str = "ORRERY_CONFIG";
+/// NATS server, for example `nats://127.0.0.1:4222`.
+pub const NATS_URL: &str = "ORRERY_NATS_URL";
+/// NATS user of this service.
+pub const NATS_USER: &str = "ORRERY_NATS_USER";
+/// NATS password of this service.
+pub const NATS_PASSWORD: &str = "ORRERY_NATS_PASSWORD";
+/// `sqlite:///path/file.db` or `postgres://…`.
+pub const DATABASE_URL: &str = "ORRERY_DATABASE_URL";
+/// `redis://…`, used by the router.
+pub const REDIS_URL: &str = "ORRERY_REDIS_URL";
+/// Address of the health and metrics endpoint of this service.
+pub const ADMIN_LISTEN: &str = "ORRERY_ADMIN_LISTEN";
+/// Address of the gateway's public HTTP interface.
+pub const HTTP_LISTEN: &str = "ORRERY_HTTP_LISTEN";
+/// `cpu`, `cuda` or `cuda:N`; default: CUDA when it works, else CPU.
+pub const DEVICE: &str = "ORRERY_DEVICE";
+/// Log filter as `tracing` takes it. Default: `info`.
+pub const LOG: &str = "ORRERY_LOG";
+/// `json` or `text`. Default: `json` for services.
+pub const LOG_FORMAT: &str = "ORRERY_LOG_FORMAT";
+/// OTLP/HTTP endpoint for traces, OpenTelemetry's own name. Default: no export.
+pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The gateway that the command line talks to.
+pub const URL: &str = "ORRERY_URL";
+/// The API key that the command line uses.
+pub const API_KEY: &str = "ORRERY_API_KEY";
+/// Home folder of the user.
+pub const HOME: &str = "HOME";
+
+/// The value of `name`; empty counts as not set.
+#[allow(clippy::disallowed_methods)] // the one place that may read the environment
+pub fn read(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

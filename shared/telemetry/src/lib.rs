@@ -1,0 +1,10 @@
+//! Logs, traces and metrics, set up once per process, and the trace context that travels in NATS headers.
+//!
+//! Content (prompts, documents, names) is never recorded here; spans and metrics carry ids, counts and times.
+
+pub mod admin;
+mod context;
+mod setup;
+
+pub use context::{extract, inject};
+pub use setup::{Guard, TelemetryError, init, init_for_people};

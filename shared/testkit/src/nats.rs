@@ -1,0 +1,74 @@
+//! A nats-server with JetStream and the users of the real system.
+
+use std::process::Command;
+
+use orrery_bus::{Bus, BusOptions, Credentials, ProvisionOptions, access, provision, server_config};
+use tempfile::TempDir;
+
+use crate::process::free_port;
+use crate::{Process, TestkitError, eventually};
+
+/// A server in a folder of its own, with the streams and buckets of the real system.
+#[derive(Debug)]
+pub struct NatsServer {
+    process: Process,
+    port: u16,
+    credentials: Credentials,
+    folder: TempDir,
+}
+
+impl NatsServer {
+    /// Starts one and creates streams and buckets.
+    pub async fn start() -> Result<Self, TestkitError> {
+        let folder = tempfile::tempdir()?;
+        let credentials = Credentials::generate(&["acme"]);
+        let port = free_port()?;
+        let config = server_config(&credentials, i32::from(port), &folder.path().join("jetstream"));
+        std::fs::write(folder.path().join("nats.conf"), config)?;
+        let process = launch(&folder)?;
+        let server = Self { process, port, credentials, folder };
+        server.ready().await?;
+        provision(&server.connect(access::OPERATOR).await?, ProvisionOptions::default()).await?;
+        Ok(server)
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The password of a user, for a service that the test starts as a process.
+    pub fn password(&self, user: &str) -> String {
+        self.credentials.password(user).unwrap_or_default().to_owned()
+    }
+
+    /// Connects as a user: a service's name, `operator`, or `tenant-acme`.
+    pub async fn connect(&self, user: &str) -> Result<Bus, TestkitError> {
+        let options = BusOptions { url: self.url(), user: user.to_owned(), password: self.password(user) };
+        Ok(Bus::connect(options).await?)
+    }
+
+    /// Kills the server; what it stored stays.
+    pub fn kill(&mut self) -> Result<(), TestkitError> {
+        self.process.kill()
+    }
+
+    /// Starts it again on the same port with what it had stored.
+    pub async fn restart(&mut self) -> Result<(), TestkitError> {
+        self.process = launch(&self.folder)?;
+        self.ready().await
+    }
+
+    async fn ready(&self) -> Result<(), TestkitError> {
+        let port = self.port;
+        let probe = || async move { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok() };
+        eventually(probe).await.map(drop).ok_or_else(|| self.process.not_ready())
+    }
+}
+
+fn launch(folder: &TempDir) -> Result<Process, TestkitError> {
+    let program = orrery_config::Paths::from_env().program("nats-server");
+    let mut command = Command::new(program.unwrap_or_else(|| "nats-server".into()));
+    command.arg("-c").arg(folder.path().join("nats.conf"));
+    Process::start(command, &folder.path().join("nats.log"))
+}

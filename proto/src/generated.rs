@@ -1,0 +1,1085 @@
+// @generated from proto/orrery/v1 by prost-build; do not edit.
+/// The body of every failed reply. `code` is one of the closed set in shared/errors.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Error {
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// public: what was wrong, with what, and what to do
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// 0: no hint
+    #[prost(uint64, tag = "3")]
+    pub retry_after_ms: u64,
+    /// structured public detail, for example schema violations; may be empty
+    #[prost(string, tag = "4")]
+    pub detail_json: ::prost::alloc::string::String,
+}
+/// Who asks. Set by the gateway from the API key; services trust it because only services may publish.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Caller {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    /// user or key name, unique within the tenant
+    #[prost(string, tag = "2")]
+    pub principal: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub roles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A payload in the object store. The digest is checked by whoever reads it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BlobRef {
+    /// key in the blob bucket
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// lower-case hex
+    #[prost(string, tag = "2")]
+    pub sha256: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub size_bytes: u64,
+    /// as declared by the sender
+    #[prost(string, tag = "4")]
+    pub media_type: ::prost::alloc::string::String,
+    /// file name as given by the sender, may be empty
+    #[prost(string, tag = "5")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Exactly which model answered.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelIdentity {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    /// sha256 over the model's manifest, "sha256:<hex>"; empty for external models
+    #[prost(string, tag = "3")]
+    pub digest: ::prost::alloc::string::String,
+    /// "local" or the provider's name in the catalogue
+    #[prost(string, tag = "4")]
+    pub provider: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Usage {
+    #[prost(uint64, tag = "1")]
+    pub input_tokens: u64,
+    #[prost(uint64, tag = "2")]
+    pub output_tokens: u64,
+    #[prost(uint64, tag = "3")]
+    pub audio_ms: u64,
+    #[prost(uint64, tag = "4")]
+    pub pages: u64,
+    /// nano-units of the tenant's currency
+    #[prost(uint64, tag = "5")]
+    pub cost_nanos: u64,
+    #[prost(uint64, tag = "6")]
+    pub duration_ms: u64,
+}
+/// State of one actor tree, published by each service and shown by `orrery status`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HealthReport {
+    #[prost(string, tag = "1")]
+    pub service: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub instance: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub live: bool,
+    #[prost(bool, tag = "4")]
+    pub ready: bool,
+    /// why it is not live or ready
+    #[prost(string, repeated, tag = "5")]
+    pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// supervise::TreeSnapshot
+    #[prost(string, tag = "6")]
+    pub tree_json: ::prost::alloc::string::String,
+    /// unix time
+    #[prost(uint64, tag = "7")]
+    pub reported_at_ms: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HealthRequest {}
+/// One fact for the transparency log. Carries digests and ids, never content or personal data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditRecord {
+    /// unique; a second record with the same id is dropped
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub tenant: ::prost::alloc::string::String,
+    /// empty when the fact belongs to no task
+    #[prost(string, tag = "3")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub service: ::prost::alloc::string::String,
+    /// see shared/bus: audit kinds, for example model.called
+    #[prost(string, tag = "5")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "6")]
+    pub at_ms: u64,
+    /// shape by kind, documented in services/audit/README.md
+    #[prost(string, tag = "7")]
+    pub facts_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainReply {
+    #[prost(string, tag = "1")]
+    pub explanation_json: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub plain: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProofRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProofReply {
+    /// a .tlog-proof, self-contained
+    #[prost(bytes = "vec", tag = "1")]
+    pub proof: ::prost::alloc::vec::Vec<u8>,
+    /// C2SP vkey of the log
+    #[prost(string, tag = "2")]
+    pub verifier_key: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckpointRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckpointReply {
+    /// C2SP signed note
+    #[prost(string, tag = "1")]
+    pub checkpoint: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub verifier_key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(uint64, tag = "2")]
+    pub after_index: u64,
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportedRecord {
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    #[prost(message, optional, tag = "2")]
+    pub record: ::core::option::Option<AuditRecord>,
+    #[prost(string, tag = "3")]
+    pub leaf_hash: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportReply {
+    #[prost(message, repeated, tag = "1")]
+    pub records: ::prost::alloc::vec::Vec<ExportedRecord>,
+    #[prost(uint64, tag = "2")]
+    pub tree_size: u64,
+}
+/// What a model is asked to do. The same shape travels kernel -> router -> inference.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ModelInput {
+    #[prost(oneof = "model_input::Kind", tags = "1, 2, 3, 4, 5")]
+    pub kind: ::core::option::Option<model_input::Kind>,
+}
+/// Nested message and enum types in `ModelInput`.
+pub mod model_input {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Chat(super::ChatInput),
+        #[prost(message, tag = "2")]
+        Embed(super::EmbedInput),
+        #[prost(message, tag = "3")]
+        Read(super::ReadInput),
+        #[prost(message, tag = "4")]
+        Extract(super::ExtractInput),
+        #[prost(message, tag = "5")]
+        Classify(super::ClassifyInput),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChatMessage {
+    /// system, user, assistant
+    #[prost(string, tag = "1")]
+    pub role: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub content: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChatInput {
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<ChatMessage>,
+    /// 0: the model's default
+    #[prost(uint32, tag = "2")]
+    pub max_tokens: u32,
+    /// 0 is greedy
+    #[prost(float, optional, tag = "3")]
+    pub temperature: ::core::option::Option<f32>,
+    #[prost(float, optional, tag = "4")]
+    pub top_p: ::core::option::Option<f32>,
+    #[prost(uint64, optional, tag = "5")]
+    pub seed: ::core::option::Option<u64>,
+    #[prost(string, repeated, tag = "6")]
+    pub stop: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EmbedInput {
+    #[prost(string, repeated, tag = "1")]
+    pub texts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Bytes and a media type in, typed content out: images, sound, documents, text, structured data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadInput {
+    #[prost(message, optional, tag = "1")]
+    pub blob: ::core::option::Option<BlobRef>,
+    /// JSON Schema for structured input; may be empty
+    #[prost(string, tag = "2")]
+    pub schema_json: ::prost::alloc::string::String,
+    /// hint for speech; may be empty
+    #[prost(string, tag = "3")]
+    pub language: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExtractInput {
+    /// Content documents as returned by read
+    #[prost(string, repeated, tag = "1")]
+    pub contents_json: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// the field schema
+    #[prost(string, tag = "2")]
+    pub schema_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClassifyInput {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Label {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ModelOutput {
+    #[prost(oneof = "model_output::Kind", tags = "1, 2, 3, 4, 5")]
+    pub kind: ::core::option::Option<model_output::Kind>,
+}
+/// Nested message and enum types in `ModelOutput`.
+pub mod model_output {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Chat(super::ChatOutput),
+        #[prost(message, tag = "2")]
+        Embed(super::EmbedOutput),
+        /// read: a Content document
+        #[prost(string, tag = "3")]
+        ContentJson(::prost::alloc::string::String),
+        /// extract: fields with value, confidence, source
+        #[prost(string, tag = "4")]
+        ExtractionJson(::prost::alloc::string::String),
+        /// classify: label, score, scores
+        #[prost(string, tag = "5")]
+        ClassificationJson(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChatOutput {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// stop, length
+    #[prost(string, tag = "2")]
+    pub finish_reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EmbedOutput {
+    #[prost(uint32, tag = "1")]
+    pub dimensions: u32,
+    /// texts x dimensions, row by row, unit length
+    #[prost(float, repeated, tag = "2")]
+    pub values: ::prost::alloc::vec::Vec<f32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InferenceRequest {
+    /// name in the repository; empty: the default for the kind
+    #[prost(string, tag = "1")]
+    pub model: ::prost::alloc::string::String,
+    /// empty: the newest loaded
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub input: ::core::option::Option<ModelInput>,
+    /// 0 normal, higher is more urgent
+    #[prost(uint32, tag = "4")]
+    pub priority: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InferenceReply {
+    #[prost(message, optional, tag = "1")]
+    pub output: ::core::option::Option<ModelOutput>,
+    /// every model that took part
+    #[prost(message, repeated, tag = "2")]
+    pub models: ::prost::alloc::vec::Vec<ModelIdentity>,
+    #[prost(message, optional, tag = "3")]
+    pub usage: ::core::option::Option<Usage>,
+    #[prost(uint64, tag = "4")]
+    pub queue_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChatDelta {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+}
+/// One message of a streamed answer. Numbered from 0; `done` or `error` is the last.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InferenceFrame {
+    #[prost(oneof = "inference_frame::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<inference_frame::Kind>,
+}
+/// Nested message and enum types in `InferenceFrame`.
+pub mod inference_frame {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Delta(super::ChatDelta),
+        #[prost(message, tag = "2")]
+        Done(super::InferenceReply),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLoadedModelsRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LoadedModel {
+    #[prost(message, optional, tag = "1")]
+    pub identity: ::core::option::Option<ModelIdentity>,
+    /// generate, embed, transcribe, vad, ocr-detect, ocr-recognise
+    #[prost(string, tag = "2")]
+    pub task: ::prost::alloc::string::String,
+    /// cpu, cuda:0
+    #[prost(string, tag = "3")]
+    pub device: ::prost::alloc::string::String,
+    /// loading, ready, failed
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "6")]
+    pub weights_bytes: u64,
+    #[prost(string, tag = "7")]
+    pub limits_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLoadedModelsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub models: ::prost::alloc::vec::Vec<LoadedModel>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeployRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    /// the definition, YAML or JSON
+    #[prost(string, tag = "2")]
+    pub source: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Definition {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub version: ::prost::alloc::string::String,
+    /// sha256 of the canonical definition, "sha256:<hex>"
+    #[prost(string, tag = "4")]
+    pub hash: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "6")]
+    pub deployed_at_ms: u64,
+    /// empty in lists
+    #[prost(string, tag = "7")]
+    pub source: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeployReply {
+    #[prost(message, optional, tag = "1")]
+    pub definition: ::core::option::Option<Definition>,
+    /// false: the same definition was already there
+    #[prost(bool, tag = "2")]
+    pub created: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDefinitionsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDefinitionsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub definitions: ::prost::alloc::vec::Vec<Definition>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Attachment {
+    /// the part's field name, for example "form"
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub blob: ::core::option::Option<BlobRef>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StartTaskRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    /// "name", "name:version" or "name@sha256:<hex>"
+    #[prost(string, tag = "2")]
+    pub workflow: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub input_json: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub attachments: ::prost::alloc::vec::Vec<Attachment>,
+    #[prost(string, tag = "5")]
+    pub idempotency_key: ::prost::alloc::string::String,
+    /// unix time; 0: none
+    #[prost(uint64, tag = "6")]
+    pub deadline_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Task {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub tenant: ::prost::alloc::string::String,
+    /// "name:version"
+    #[prost(string, tag = "3")]
+    pub workflow: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub definition_hash: ::prost::alloc::string::String,
+    #[prost(enumeration = "TaskStatus", tag = "5")]
+    pub status: i32,
+    /// of a completed task
+    #[prost(string, tag = "6")]
+    pub output_json: ::prost::alloc::string::String,
+    /// of a faulted task, as the DSL shapes errors
+    #[prost(string, tag = "7")]
+    pub error_json: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub submitted_by: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "9")]
+    pub created_at_ms: u64,
+    #[prost(uint64, tag = "10")]
+    pub updated_at_ms: u64,
+    #[prost(uint64, tag = "11")]
+    pub finished_at_ms: u64,
+    /// pointers of the steps under way
+    #[prost(string, repeated, tag = "12")]
+    pub active: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "13")]
+    pub attachments: ::prost::alloc::vec::Vec<Attachment>,
+    #[prost(string, tag = "14")]
+    pub input_json: ::prost::alloc::string::String,
+    /// start found a task with the same idempotency key
+    #[prost(bool, tag = "15")]
+    pub duplicate: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTaskRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTasksRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(enumeration = "TaskStatus", repeated, tag = "2")]
+    pub statuses: ::prost::alloc::vec::Vec<i32>,
+    #[prost(string, tag = "3")]
+    pub workflow: ::prost::alloc::string::String,
+    /// 1 to 500; 0: 50
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+    /// from the previous page
+    #[prost(string, tag = "5")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTasksReply {
+    #[prost(message, repeated, tag = "1")]
+    pub tasks: ::prost::alloc::vec::Vec<Task>,
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelTaskRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// One line of a task's history, also published as a CloudEvent on the events stream.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskEvent {
+    #[prost(string, tag = "1")]
+    pub task_id: ::prost::alloc::string::String,
+    /// from 1, without gaps
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    /// task.started, step.scheduled, step.completed, step.failed, review.requested, review.decided, task.completed, ...
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub pointer: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub data_json: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "6")]
+    pub at_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaskHistoryRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub after_seq: u64,
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TaskHistoryReply {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<TaskEvent>,
+    /// the task is over and no event follows the last one here
+    #[prost(bool, tag = "2")]
+    pub finished: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Review {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub pointer: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub instructions: ::prost::alloc::string::String,
+    /// who may decide: roles or "user:<principal>"
+    #[prost(string, repeated, tag = "7")]
+    pub roles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "8")]
+    pub form_schema_json: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub subject_json: ::prost::alloc::string::String,
+    #[prost(enumeration = "ReviewStatus", tag = "10")]
+    pub status: i32,
+    #[prost(string, tag = "11")]
+    pub claimed_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "12")]
+    pub decision: ::prost::alloc::string::String,
+    #[prost(string, tag = "13")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "14")]
+    pub edits_json: ::prost::alloc::string::String,
+    #[prost(string, tag = "15")]
+    pub decided_by: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "16")]
+    pub created_at_ms: u64,
+    #[prost(uint64, tag = "17")]
+    pub claimed_at_ms: u64,
+    #[prost(uint64, tag = "18")]
+    pub decided_at_ms: u64,
+    #[prost(uint64, tag = "19")]
+    pub due_at_ms: u64,
+    /// of the task: may not decide
+    #[prost(string, tag = "20")]
+    pub submitted_by: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReviewsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(enumeration = "ReviewStatus", repeated, tag = "2")]
+    pub statuses: ::prost::alloc::vec::Vec<i32>,
+    #[prost(string, tag = "3")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+    #[prost(string, tag = "5")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListReviewsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub reviews: ::prost::alloc::vec::Vec<Review>,
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReviewRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub review_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimReviewRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub review_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecideReviewRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub review_id: ::prost::alloc::string::String,
+    /// one of the decisions the review offers, for example approve, decline
+    #[prost(string, tag = "3")]
+    pub decision: ::prost::alloc::string::String,
+    /// required
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// validated against the form schema; may be empty
+    #[prost(string, tag = "5")]
+    pub edits_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TaskStatus {
+    Unspecified = 0,
+    Running = 1,
+    /// for a person, a timer or an event
+    Waiting = 2,
+    Completed = 3,
+    Faulted = 4,
+    Cancelled = 5,
+}
+impl TaskStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TASK_STATUS_UNSPECIFIED",
+            Self::Running => "TASK_STATUS_RUNNING",
+            Self::Waiting => "TASK_STATUS_WAITING",
+            Self::Completed => "TASK_STATUS_COMPLETED",
+            Self::Faulted => "TASK_STATUS_FAULTED",
+            Self::Cancelled => "TASK_STATUS_CANCELLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TASK_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "TASK_STATUS_RUNNING" => Some(Self::Running),
+            "TASK_STATUS_WAITING" => Some(Self::Waiting),
+            "TASK_STATUS_COMPLETED" => Some(Self::Completed),
+            "TASK_STATUS_FAULTED" => Some(Self::Faulted),
+            "TASK_STATUS_CANCELLED" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReviewStatus {
+    Unspecified = 0,
+    Open = 1,
+    Claimed = 2,
+    Decided = 3,
+    /// the task was cancelled or timed out
+    Withdrawn = 4,
+}
+impl ReviewStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REVIEW_STATUS_UNSPECIFIED",
+            Self::Open => "REVIEW_STATUS_OPEN",
+            Self::Claimed => "REVIEW_STATUS_CLAIMED",
+            Self::Decided => "REVIEW_STATUS_DECIDED",
+            Self::Withdrawn => "REVIEW_STATUS_WITHDRAWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REVIEW_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "REVIEW_STATUS_OPEN" => Some(Self::Open),
+            "REVIEW_STATUS_CLAIMED" => Some(Self::Claimed),
+            "REVIEW_STATUS_DECIDED" => Some(Self::Decided),
+            "REVIEW_STATUS_WITHDRAWN" => Some(Self::Withdrawn),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IngestRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub collection: ::prost::alloc::string::String,
+    /// name unique in the collection, for example "home-policy.md"
+    #[prost(string, tag = "3")]
+    pub document: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub blob: ::core::option::Option<BlobRef>,
+    /// roles that may see it; empty: all of the tenant
+    #[prost(string, repeated, tag = "5")]
+    pub access: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IngestReply {
+    #[prost(string, tag = "1")]
+    pub collection: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub document: ::prost::alloc::string::String,
+    /// sha256 of the bytes
+    #[prost(string, tag = "3")]
+    pub document_digest: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub chunks: u32,
+    /// false: the same bytes were already there
+    #[prost(bool, tag = "5")]
+    pub changed: bool,
+    /// grows with each change
+    #[prost(uint64, tag = "6")]
+    pub collection_version: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchFilter {
+    /// any of; empty: all
+    #[prost(string, repeated, tag = "1")]
+    pub documents: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// any heading on the path contains one of these, case-insensitive
+    #[prost(string, repeated, tag = "2")]
+    pub sections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub collection: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub query: ::prost::alloc::string::String,
+    /// 1 to 100; 0: 5
+    #[prost(uint32, tag = "6")]
+    pub top_k: u32,
+    #[prost(message, optional, tag = "7")]
+    pub filter: ::core::option::Option<SearchFilter>,
+    /// 0 to 1, of the fused score; default by the service
+    #[prost(float, optional, tag = "8")]
+    pub dense_weight: ::core::option::Option<f32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Hit {
+    #[prost(string, tag = "1")]
+    pub chunk_id: ::prost::alloc::string::String,
+    /// sha256 of the chunk's text
+    #[prost(string, tag = "2")]
+    pub chunk_digest: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub document: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub document_digest: ::prost::alloc::string::String,
+    /// of the document
+    #[prost(string, tag = "5")]
+    pub title: ::prost::alloc::string::String,
+    /// headings from the top
+    #[prost(string, repeated, tag = "6")]
+    pub section_path: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// clause number, for example "H-2.1"; may be empty
+    #[prost(string, tag = "7")]
+    pub clause: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub text: ::prost::alloc::string::String,
+    /// character span in the document's text
+    #[prost(uint64, tag = "9")]
+    pub start: u64,
+    #[prost(uint64, tag = "10")]
+    pub end: u64,
+    /// 1-based; 0: not paged
+    #[prost(uint32, tag = "11")]
+    pub page: u32,
+    #[prost(double, tag = "12")]
+    pub score: f64,
+    #[prost(double, tag = "13")]
+    pub dense_score: f64,
+    #[prost(double, tag = "14")]
+    pub lexical_score: f64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchReply {
+    #[prost(message, repeated, tag = "1")]
+    pub hits: ::prost::alloc::vec::Vec<Hit>,
+    #[prost(uint64, tag = "2")]
+    pub collection_version: u64,
+    #[prost(message, optional, tag = "3")]
+    pub embedding_model: ::core::option::Option<ModelIdentity>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCollectionsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Collection {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(uint32, tag = "3")]
+    pub documents: u32,
+    #[prost(uint32, tag = "4")]
+    pub chunks: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCollectionsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub collections: ::prost::alloc::vec::Vec<Collection>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDocumentsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub collection: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Document {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub digest: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub media_type: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub chunks: u32,
+    #[prost(uint64, tag = "5")]
+    pub added_at_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDocumentsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub documents: ::prost::alloc::vec::Vec<Document>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDocumentRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub collection: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub document: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDocumentReply {
+    #[prost(uint64, tag = "1")]
+    pub collection_version: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InvokeRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    /// empty for a direct call
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    /// pointer of the workflow step; empty for a direct call
+    #[prost(string, tag = "3")]
+    pub step: ::prost::alloc::string::String,
+    /// a model or route name; empty or "auto": the router chooses
+    #[prost(string, tag = "4")]
+    pub model: ::prost::alloc::string::String,
+    /// for example "personal"
+    #[prost(string, repeated, tag = "5")]
+    pub data_classes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "6")]
+    pub purpose: ::prost::alloc::string::String,
+    /// 0: no limit beyond the budget
+    #[prost(uint64, tag = "7")]
+    pub cost_nanos_max: u64,
+    #[prost(message, optional, tag = "8")]
+    pub input: ::core::option::Option<ModelInput>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InvokeReply {
+    #[prost(message, optional, tag = "1")]
+    pub output: ::core::option::Option<ModelOutput>,
+    #[prost(message, repeated, tag = "2")]
+    pub models: ::prost::alloc::vec::Vec<ModelIdentity>,
+    #[prost(message, optional, tag = "3")]
+    pub usage: ::core::option::Option<Usage>,
+    #[prost(message, optional, tag = "4")]
+    pub decision: ::core::option::Option<RouteDecision>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InvokeFrame {
+    #[prost(oneof = "invoke_frame::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<invoke_frame::Kind>,
+}
+/// Nested message and enum types in `InvokeFrame`.
+pub mod invoke_frame {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Delta(super::ChatDelta),
+        #[prost(message, tag = "2")]
+        Done(super::InvokeReply),
+    }
+}
+/// Why this model: every candidate, taken or dropped, with the reason.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RouteDecision {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// of the Cedar policy set that decided
+    #[prost(string, tag = "2")]
+    pub policy_digest: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub catalogue_digest: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "4")]
+    pub candidates: ::prost::alloc::vec::Vec<Candidate>,
+    #[prost(string, tag = "5")]
+    pub chosen: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "6")]
+    pub attempts: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Candidate {
+    #[prost(string, tag = "1")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub eligible: bool,
+    /// why taken, or why dropped
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// determining policy ids
+    #[prost(string, repeated, tag = "5")]
+    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "6")]
+    pub price_nanos_estimate: u64,
+    #[prost(uint64, tag = "7")]
+    pub latency_ms_estimate: u64,
+    /// lower is better
+    #[prost(double, tag = "8")]
+    pub score: f64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListModelsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CatalogueModel {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+    /// local, external
+    #[prost(string, tag = "3")]
+    pub location: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "5")]
+    pub data_classes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint64, tag = "6")]
+    pub input_nanos_per_token: u64,
+    #[prost(uint64, tag = "7")]
+    pub output_nanos_per_token: u64,
+    /// unix seconds
+    #[prost(uint64, tag = "8")]
+    pub created: u64,
+    #[prost(bool, tag = "9")]
+    pub healthy: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListModelsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub models: ::prost::alloc::vec::Vec<CatalogueModel>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpendRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    /// empty: the tenant as a whole
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SpendRow {
+    #[prost(string, tag = "1")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub provider: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub calls: u64,
+    #[prost(uint64, tag = "4")]
+    pub input_tokens: u64,
+    #[prost(uint64, tag = "5")]
+    pub output_tokens: u64,
+    #[prost(uint64, tag = "6")]
+    pub cost_nanos: u64,
+    #[prost(uint64, tag = "7")]
+    pub latency_ms_p50: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SpendReply {
+    #[prost(message, repeated, tag = "1")]
+    pub rows: ::prost::alloc::vec::Vec<SpendRow>,
+    /// for example "2026-11"
+    #[prost(string, tag = "2")]
+    pub window: ::prost::alloc::string::String,
+    /// 0: no limit
+    #[prost(uint64, tag = "3")]
+    pub limit_nanos: u64,
+    #[prost(uint64, tag = "4")]
+    pub spent_nanos: u64,
+    #[prost(uint64, tag = "5")]
+    pub reserved_nanos: u64,
+    #[prost(string, tag = "6")]
+    pub currency: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetBudgetRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    /// per calendar month; 0 lifts the limit
+    #[prost(uint64, tag = "2")]
+    pub limit_nanos: u64,
+    /// "closed" (default) or "open"
+    #[prost(string, tag = "3")]
+    pub when_unavailable: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetBudgetReply {}

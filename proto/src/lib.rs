@@ -4,6 +4,7 @@
 //! `tests/drift.rs` fails when it differs from what the `.proto` files give.
 
 #[allow(clippy::all, clippy::pedantic, missing_debug_implementations)]
+#[rustfmt::skip] // kept as the generator writes it
 mod generated;
 
 /// Messages of version 1.

@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 CARGO_FLAGS := --release --workspace --locked
 
 .PHONY: help setup build demo test fmt lint clean
@@ -11,10 +13,8 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 setup: ## install what is missing: Redis, PostgreSQL, NATS, libtorch, ONNX Runtime, PDFium, the models
-	@command -v cargo >/dev/null || { echo 'make: Rust is missing; install it from https://rustup.rs (the workspace needs $(RUST_VERSION) or newer)' >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo 'make: Rust is missing; install $(RUST_VERSION) or newer from https://rustup.rs and run make again' >&2; exit 1; }
 	@deploy/setup/setup.sh
-
-RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 build: setup ## build everything in release mode
 	cargo build $(CARGO_FLAGS)

@@ -102,6 +102,15 @@ download_deb() {
     fetch || { as_root apt-get -qq update >>"$log" 2>&1 && fetch; }
 }
 
+# pip says "no matching distribution" even when it never reached an index; its warnings tell.
+download_fault() {
+    if grep -qiE 'connection|failed to (resolve|establish)|name resolution' "$log"; then
+        echo "its package index is out of reach"
+    else
+        tail -n 1 "$log"
+    fi
+}
+
 # Sets `archive` to the verified file of one package record, downloading it unless it lies there already.
 archive=
 obtain() {
@@ -115,7 +124,7 @@ obtain() {
     fi
     say "fetching $name $version"
     rm -rf "$work/incoming" && mkdir -p "$work/incoming" "$cache/pip"
-    "download_$kind" "$name" "$version" "$file" || die "could not download $name $version: $(grep -v '^WARNING' "$log" | tail -n 1)
+    "download_$kind" "$name" "$version" "$file" || die "could not download $name $version: $(download_fault)
   remedy: check that this machine reaches its package index ('pip config list' shows a mirror, if one is set), then
   run 'make setup' again; what is complete is kept. The whole log: $log"
     local incoming=("$work"/incoming/*)

@@ -1,0 +1,105 @@
+//! The facts of each kind of audit record. The services that emit them and the readers that explain them share these
+//! definitions, so that neither can drift. Digests are `sha256:<hex>`, times milliseconds since 1970, money nano-units;
+//! principals are ids. No content, no personal data, no fractions.
+
+mod access;
+mod model;
+mod retrieval;
+mod review;
+mod task;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use access::{ApiKeyCreated, AuthDenied, KnowledgeIngested};
+pub use model::{Candidate, ModelCalled, ModelIdentity, Usage};
+pub use retrieval::{RetrievalSearched, RetrievedChunk, millionths};
+pub use review::{ReviewClaimed, ReviewDecided, ReviewRequested};
+pub use task::{AttachmentDigest, StepCompleted, TaskClosed, TaskSubmitted};
+
+/// The kinds of records that the log knows how to read. Others are kept but not interpreted.
+pub mod kind {
+    pub const TASK_SUBMITTED: &str = "task.submitted";
+    pub const STEP_COMPLETED: &str = "step.completed";
+    pub const TASK_COMPLETED: &str = "task.completed";
+    pub const TASK_FAULTED: &str = "task.faulted";
+    pub const TASK_CANCELLED: &str = "task.cancelled";
+    pub const MODEL_CALLED: &str = "model.called";
+    pub const RETRIEVAL_SEARCHED: &str = "retrieval.searched";
+    pub const REVIEW_REQUESTED: &str = "review.requested";
+    pub const REVIEW_CLAIMED: &str = "review.claimed";
+    pub const REVIEW_DECIDED: &str = "review.decided";
+    pub const AUTH_DENIED: &str = "auth.denied";
+    pub const APIKEY_CREATED: &str = "apikey.created";
+    pub const KNOWLEDGE_INGESTED: &str = "knowledge.ingested";
+    /// The kinds that end a task.
+    pub const CLOSING: [&str; 3] = [TASK_COMPLETED, TASK_FAULTED, TASK_CANCELLED];
+}
+
+/// The service whose records frame a task: it submits, steps, reviews and closes.
+pub const KERNEL_SERVICE: &str = "kernel";
+
+/// Facts that do not have the shape of their kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the facts of record {id} are not those of {kind}: {reason}")]
+pub struct FactsError {
+    /// The record's id.
+    pub id: String,
+    /// The kind it claims.
+    pub kind: String,
+    /// What does not fit.
+    pub reason: String,
+}
+
+/// The facts of a record, read by its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Facts {
+    TaskSubmitted(TaskSubmitted),
+    StepCompleted(StepCompleted),
+    TaskClosed(TaskClosed),
+    ModelCalled(ModelCalled),
+    RetrievalSearched(RetrievalSearched),
+    ReviewRequested(ReviewRequested),
+    ReviewClaimed(ReviewClaimed),
+    ReviewDecided(ReviewDecided),
+    AuthDenied(AuthDenied),
+    ApiKeyCreated(ApiKeyCreated),
+    KnowledgeIngested(KnowledgeIngested),
+    /// A kind that this version does not read; it is in the log all the same.
+    Other,
+}
+
+impl Facts {
+    /// Reads the facts of `record`.
+    pub fn of(record: &crate::Record) -> Result<Self, FactsError> {
+        match record.kind.as_str() {
+            kind::TASK_SUBMITTED => read(record).map(Self::TaskSubmitted),
+            kind::STEP_COMPLETED => read(record).map(Self::StepCompleted),
+            kind::TASK_COMPLETED | kind::TASK_FAULTED | kind::TASK_CANCELLED => read(record).map(Self::TaskClosed),
+            kind::MODEL_CALLED => read(record).map(Self::ModelCalled),
+            kind::RETRIEVAL_SEARCHED => read(record).map(Self::RetrievalSearched),
+            kind::REVIEW_REQUESTED => read(record).map(Self::ReviewRequested),
+            kind::REVIEW_CLAIMED => read(record).map(Self::ReviewClaimed),
+            kind::REVIEW_DECIDED => read(record).map(Self::ReviewDecided),
+            kind::AUTH_DENIED => read(record).map(Self::AuthDenied),
+            kind::APIKEY_CREATED => read(record).map(Self::ApiKeyCreated),
+            kind::KNOWLEDGE_INGESTED => read(record).map(Self::KnowledgeIngested),
+            _ => Ok(Self::Other),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(record: &crate::Record) -> Result<T, FactsError> {
+    T::deserialize(&record.facts).map_err(|error| FactsError {
+        id: record.id.clone(),
+        kind: record.kind.clone(),
+        reason: error.to_string(),
+    })
+}
+
+/// The `facts_json` of a record. Facts are plain data, so writing them cannot fail; should it ever, the text is an
+/// empty object, which the reader of the record then names.
+pub fn to_json<T: Serialize>(facts: &T) -> String {
+    serde_json::to_value(facts).unwrap_or(Value::Object(serde_json::Map::new())).to_string()
+}

@@ -1,0 +1,7 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod notes;
+mod proofs;
+mod task;
+mod tiles;
+mod trees;

@@ -21,7 +21,6 @@ const READERS: u32 = 4;
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The migrations of one service, for both databases.
-#[derive(Clone, Copy)]
 #[allow(missing_debug_implementations)] // EmbeddedMigrations has none
 pub struct Migrations {
     /// From `migrations/sqlite`.

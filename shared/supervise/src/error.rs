@@ -11,16 +11,16 @@ pub enum SendError {
     /// The mailbox is at its bound; the message was not accepted.
     #[error("mailbox of {child} is full, retry after {} ms", retry_after.as_millis())]
     Full { child: Arc<str>, retry_after: Duration },
-    /// The child is starting or between two instances; the message was not accepted.
+    /// The child is starting or between two instances; the message was not handled.
     #[error("{child} is restarting, retry after {} ms", retry_after.as_millis())]
     Restarting { child: Arc<str>, retry_after: Duration },
-    /// The child finishes what it has and takes nothing new; the message was not accepted.
+    /// The child finishes what it has and takes nothing new; the message was not handled.
     #[error("{child} is draining and takes no new work, use another replica")]
     Draining { child: Arc<str> },
-    /// The child has ended and will not be started again; the message was not accepted.
+    /// The child has ended and will not be started again; the message was not handled.
     #[error("{child} has stopped, start the service again")]
     Stopped { child: Arc<str> },
-    /// The message was accepted and the child ended before it answered: the outcome is unknown.
+    /// The child ended while it handled the message: the outcome is unknown.
     #[error("{child} ended before it answered, check the outcome before sending again")]
     Lost { child: Arc<str> },
     /// No answer in time: the outcome is unknown.

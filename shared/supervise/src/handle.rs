@@ -14,9 +14,8 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use crate::error::SendError;
 use crate::mailbox::Call;
 use crate::node::ChildState;
-use crate::slot::Slot;
+use crate::slot::{Accepted, Slot};
 use crate::telemetry;
-use crate::vitals::Vitals;
 
 /// A stable, cloneable way to reach a supervised actor. Never queues beyond the mailbox bound and never drops a
 /// message silently: every send ends in an answer or a [`SendError`].
@@ -88,7 +87,7 @@ impl<A: Actor> Handle<A> {
         }
     }
 
-    /// Hands a message over without waiting. The receipt resolves to the answer, or to `Lost`; dropping it says that
+    /// Hands a message over without waiting. The receipt resolves to the answer or to an error; dropping it says that
     /// the sender does not care, and the message is still handled. A drain waits for receipts that are still held.
     ///
     /// # Errors
@@ -109,9 +108,9 @@ impl<A: Actor> Handle<A> {
         M::Result: Send,
     {
         let (reply, answer) = oneshot::channel();
-        let vitals = self.slot.push(Box::new(Call { message, reply, cancellable }))?;
-        let dead = Box::pin(vitals.dead().clone().cancelled_owned());
-        Ok(Receipt { answer, dead, _flight: Flight { vitals }, child: self.slot.node.name() })
+        let accepted = self.slot.push(Box::new(Call { message, reply, cancellable }))?;
+        let dead = Box::pin(accepted.dead().clone().cancelled_owned());
+        Ok(Receipt { answer, dead, accepted })
     }
 
     /// Messages accepted and not yet handled.
@@ -145,13 +144,13 @@ impl<A: Actor> fmt::Debug for Handle<A> {
     }
 }
 
-/// An accepted message whose answer is due. Resolves to the answer or to [`SendError::Lost`].
+/// An accepted message whose answer is due. Resolves to the answer; or to [`SendError::Lost`] when the child ended
+/// while it handled the message; or, when the child ended before that, to the error that a send would now get.
 #[must_use = "await it for the answer, or drop it on purpose: the message is handled all the same"]
 pub struct Receipt<R> {
     answer: oneshot::Receiver<R>,
     dead: Pin<Box<WaitForCancellationFutureOwned>>,
-    child: Arc<str>,
-    _flight: Flight,
+    accepted: Accepted,
 }
 
 impl<R> Future for Receipt<R> {
@@ -159,38 +158,19 @@ impl<R> Future for Receipt<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(cx) {
-            return Poll::Ready(answer.map_err(|_| self.lost()));
+            return Poll::Ready(answer.map_err(|_| self.accepted.unanswered()));
         }
         // A blocked thread keeps the reply channel open for ever; the end of the instance is what counts (S-2).
         if self.dead.as_mut().poll(cx).is_ready() {
             let last = self.answer.try_recv();
-            return Poll::Ready(last.map_err(|_| self.lost()));
+            return Poll::Ready(last.map_err(|_| self.accepted.unanswered()));
         }
         Poll::Pending
     }
 }
 
-impl<R> Receipt<R> {
-    fn lost(&self) -> SendError {
-        let error = SendError::Lost { child: Arc::clone(&self.child) };
-        telemetry::count_send_error(&error, &self.child);
-        error
-    }
-}
-
 impl<R> fmt::Debug for Receipt<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receipt").field("child", &self.child).finish_non_exhaustive()
-    }
-}
-
-/// Counts a message as in flight until dropped.
-struct Flight {
-    vitals: Arc<Vitals>,
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.vitals.leave_flight();
+        f.debug_struct("Receipt").field("child", &self.accepted.node().path()).finish_non_exhaustive()
     }
 }

@@ -64,6 +64,7 @@ enum Mode {
 struct Queue<A: Actor> {
     waiting: VecDeque<Box<dyn Envelope<A>>>,
     mode: Mode,
+    accepted: u64,
 }
 
 enum Next<A: Actor> {
@@ -80,7 +81,7 @@ pub(crate) struct Mailbox<A: Actor> {
 
 impl<A: Actor> Mailbox<A> {
     pub(crate) fn new(capacity: usize, vitals: Arc<Vitals>) -> Arc<Self> {
-        let queue = Mutex::new(Queue { waiting: VecDeque::new(), mode: Mode::Open });
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), mode: Mode::Open, accepted: 0 });
         Arc::new(Self { queue, capacity, vitals })
     }
 
@@ -89,8 +90,8 @@ impl<A: Actor> Mailbox<A> {
     }
 
     /// Accepts the message or says why not. On success it counts as in flight until its sender has the answer or
-    /// stops waiting.
-    pub(crate) fn push(&self, envelope: Box<dyn Envelope<A>>) -> Result<(), Rejected> {
+    /// stops waiting. Returns its number.
+    pub(crate) fn push(&self, envelope: Box<dyn Envelope<A>>) -> Result<u64, Rejected> {
         let mut queue = self.queue.lock();
         match queue.mode {
             Mode::Closed => return Err(Rejected::Closed),
@@ -100,10 +101,12 @@ impl<A: Actor> Mailbox<A> {
         }
         self.vitals.enter_flight();
         queue.waiting.push_back(envelope);
+        let number = queue.accepted;
+        queue.accepted += 1;
         self.vitals.set_depth(queue.waiting.len());
         drop(queue);
         self.vitals.wake();
-        Ok(())
+        Ok(number)
     }
 
     /// Takes nothing new; what was accepted is still handled.
@@ -133,6 +136,7 @@ impl<A: Actor> Mailbox<A> {
         let mut queue = self.queue.lock();
         if let Some(envelope) = queue.waiting.pop_front() {
             self.vitals.set_depth(queue.waiting.len());
+            self.vitals.begin();
             return Next::Message(envelope);
         }
         if queue.mode == Mode::Open || self.vitals.in_flight() > 0 { Next::Empty } else { Next::Drained }

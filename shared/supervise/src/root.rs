@@ -77,7 +77,8 @@ impl Root {
         tokio::select! {
             biased;
             failure = root.failed() => return Err(failure.into()),
-            _ = snapshots.wait_for(|tree| tree.state == ChildState::Running) => {}
+            // The channel closes when the tree ends, and then `failed` has the answer.
+            Ok(_) = snapshots.wait_for(|tree| tree.state == ChildState::Running) => {}
         }
         Ok(root)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix::Actor;
 use parking_lot::RwLock;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::SendError;
 use crate::mailbox::{Envelope, Mailbox, Rejected};
@@ -48,32 +49,71 @@ impl<A: Actor> Slot<A> {
         self.current.read().is_some()
     }
 
-    /// Hands the message to the current instance; its vitals tell when that instance has ended.
-    pub(crate) fn push(&self, envelope: Box<dyn Envelope<A>>) -> Result<Arc<Vitals>, SendError> {
+    /// Hands the message to the current instance.
+    pub(crate) fn push(&self, envelope: Box<dyn Envelope<A>>) -> Result<Accepted, SendError> {
         let mailbox = self.current.read().clone();
         let outcome = match mailbox {
-            Some(mailbox) => mailbox.push(envelope).map(|()| Arc::clone(mailbox.vitals())),
+            Some(mailbox) => mailbox.push(envelope).map(|number| (number, Arc::clone(mailbox.vitals()))),
             None => Err(Rejected::Closed),
         };
-        outcome.map_err(|rejected| {
-            let error = self.explain(rejected);
-            telemetry::count_send_error(&error, self.node.path());
-            error
-        })
+        match outcome {
+            Ok((number, vitals)) => Ok(Accepted { number, vitals, node: Arc::clone(&self.node) }),
+            Err(Rejected::Full) => {
+                Err(counted(&self.node, SendError::Full { child: self.node.name(), retry_after: FULL_RETRY_AFTER }))
+            }
+            Err(Rejected::Draining | Rejected::Closed) => Err(not_taken(&self.node)),
+        }
+    }
+}
+
+/// A message in the mailbox of one instance. In flight until dropped.
+pub(crate) struct Accepted {
+    number: u64,
+    vitals: Arc<Vitals>,
+    node: Arc<Node>,
+}
+
+impl Accepted {
+    /// Cancelled when the instance has ended.
+    pub(crate) fn dead(&self) -> &CancellationToken {
+        self.vitals.dead()
     }
 
-    fn explain(&self, rejected: Rejected) -> SendError {
-        let child = self.node.name();
-        if rejected == Rejected::Full {
-            return SendError::Full { child, retry_after: FULL_RETRY_AFTER };
-        }
-        if matches!(self.node.state(), ChildState::Stopped | ChildState::Failed) {
-            return SendError::Stopped { child };
-        }
-        if self.node.is_leaving() {
-            return SendError::Draining { child };
-        }
-        let retry_after = self.node.restart_in().max(RESTART_RETRY_AFTER_MIN);
-        SendError::Restarting { child, retry_after }
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
     }
+
+    /// What to tell the sender now that the instance has ended without an answer. A message that never left the queue
+    /// was not handled, so it may be sent again; one that did is lost.
+    pub(crate) fn unanswered(&self) -> SendError {
+        if self.vitals.begun() > self.number {
+            counted(&self.node, SendError::Lost { child: self.node.name() })
+        } else {
+            not_taken(&self.node)
+        }
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        self.vitals.leave_flight();
+    }
+}
+
+/// Why the child does not handle the message, by the state it is in.
+fn not_taken(node: &Node) -> SendError {
+    let child = node.name();
+    let error = if matches!(node.state(), ChildState::Stopped | ChildState::Failed) {
+        SendError::Stopped { child }
+    } else if node.is_leaving() {
+        SendError::Draining { child }
+    } else {
+        SendError::Restarting { child, retry_after: node.restart_in().max(RESTART_RETRY_AFTER_MIN) }
+    };
+    counted(node, error)
+}
+
+fn counted(node: &Node, error: SendError) -> SendError {
+    telemetry::count_send_error(&error, node.path());
+    error
 }

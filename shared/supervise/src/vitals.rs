@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Default)]
 pub(crate) struct Vitals {
     progress: AtomicU64,
+    begun: AtomicU64,
     probe: AtomicBool,
     depth: AtomicUsize,
     in_flight: AtomicUsize,
@@ -38,6 +39,17 @@ impl Vitals {
         if self.probe.swap(false, Ordering::AcqRel) {
             self.beat();
         }
+    }
+
+    /// One more message has left the queue for its handler.
+    pub(crate) fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Release);
+    }
+
+    /// Messages that have left the queue. The queue is first in, first out, so message number n (from 0) has been
+    /// begun exactly when this is above n.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
     }
 
     pub(crate) fn set_depth(&self, depth: usize) {

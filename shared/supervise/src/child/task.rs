@@ -36,10 +36,13 @@ impl Launch for TaskLaunch {
 }
 
 async fn live(factory: TaskFactory, control: Arc<Control>) -> ExitStatus {
-    control.started();
-    let context = TaskContext::new(Arc::clone(&control));
     // The factory runs inside, so that a panic before the first await is caught too.
-    let run = AssertUnwindSafe(async move { factory(context).await }).catch_unwind();
+    let run = AssertUnwindSafe(async {
+        let run = factory(TaskContext::new(Arc::clone(&control)));
+        control.started();
+        run.await
+    })
+    .catch_unwind();
     tokio::select! {
         biased;
         () = control.kill.cancelled() => ExitStatus::Killed,

@@ -118,18 +118,21 @@ async fn the_mailbox_bound_is_exact_and_typed() {
 }
 
 #[actix::test]
-async fn waiting_messages_of_a_dead_child_are_reported_lost() {
+async fn messages_that_a_dead_child_never_began_may_be_sent_again() {
     let spec = victim("dying").no_heartbeat();
     let handle = spec.handle();
     let root = Root::start(SupervisorSpec::new("tree").child(spec)).await.unwrap();
     let release = held(&handle).await;
-    drop(handle.try_send(Fault::Panic).unwrap());
+    let fatal = handle.try_send(Fault::Panic).unwrap();
     let waiting: Vec<_> = (0..5).map(|n| handle.try_send(Add(n)).unwrap()).collect();
     release.send(()).unwrap();
+    assert!(matches!(within(fatal).await, Err(SendError::Lost { .. })), "its outcome is unknown");
     for receipt in waiting {
-        assert!(matches!(within(receipt).await, Err(SendError::Lost { .. })));
+        let told = within(receipt).await;
+        assert!(matches!(told, Err(SendError::Restarting { .. })), "{told:?}");
     }
     assert_eq!(instance(&handle).await, 2);
+    assert_eq!(handle.ask(Add(1)).await, Ok(1), "none of the waiting messages was handled");
     root.drain(Duration::from_secs(5)).await;
 }
 

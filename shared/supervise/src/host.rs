@@ -108,3 +108,30 @@ impl SharedThread {
         self.place().arbiter.stop();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[actix::test]
+    async fn a_blocked_shared_thread_is_noticed_without_any_heartbeat() {
+        let shared = SharedThread::open().unwrap();
+        let first = shared.place();
+        let guard = tokio::task::spawn_local(Arc::clone(&shared).guard(Duration::from_millis(50)));
+        let (release, until) = std::sync::mpsc::channel::<()>();
+        first.run(move || {
+            let _ = until.recv();
+        });
+        tokio::time::timeout(Duration::from_secs(10), first.given_up().cancelled()).await.unwrap();
+        let (echo, heard) = oneshot::channel::<()>();
+        shared.place().run(move || {
+            let _ = echo.send(());
+        });
+        tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap().unwrap();
+        guard.abort();
+        drop(release);
+        shared.stop();
+    }
+}

@@ -18,6 +18,9 @@ use crate::spec::{Body, ChildSpec, Plan};
 use crate::strategy::{Restart, Strategy};
 use crate::telemetry;
 
+/// Later than any drain deadline: an order without a limit of its own.
+const FAR: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What all supervisors of one tree share.
 #[derive(Debug, Clone)]
 pub(crate) struct Env {
@@ -200,7 +203,7 @@ impl Supervisor {
         if status != ExitStatus::Evicted && !self.budget.take(now) {
             tracing::error!(child = path, exit = %status, supervisor = self.plan.node.path(), "restart budget used up");
             child.spec.node.restarting(now + delay);
-            let reason = format!("restart budget used up by {path}, which last {}", describe(&status));
+            let reason = format!("restart budget used up by {path}: {status}");
             return Err(ExitStatus::failed(reason));
         }
         tracing::warn!(child = path, exit = %status, delay_ms = delay.as_millis(), "child ended, restarting");
@@ -299,15 +302,5 @@ impl Child {
         let delay = backoff.delay(self.faults, rand::random());
         self.faults = self.faults.saturating_add(1);
         delay
-    }
-}
-
-/// Later than any drain deadline: an order without a limit of its own.
-const FAR: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn describe(status: &ExitStatus) -> String {
-    match status {
-        ExitStatus::Killed => "was killed".to_owned(),
-        status => status.to_string(),
     }
 }

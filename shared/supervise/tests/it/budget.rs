@@ -31,7 +31,7 @@ async fn restarts_back_off_and_then_the_root_fails() {
     let StartError::Failed(failure) = error else { panic!("{error}") };
     assert!(failure.to_string().contains("tree/never"), "{failure}");
     assert!(failure.to_string().contains("no database"), "{failure}");
-    let tries = tries.lock();
+    let tries = tries.lock().clone();
     assert_eq!(tries.len(), 5, "one start and four restarts");
     for (pair, least_ms) in tries.windows(2).zip([20, 40, 80, 160]) {
         assert!(pair[1] - pair[0] >= Duration::from_millis(least_ms));

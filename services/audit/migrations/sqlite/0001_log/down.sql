@@ -1,0 +1,4 @@
+DROP TABLE dead_letters;
+DROP TABLE tree;
+DROP TABLE tiles;
+DROP TABLE leaves;

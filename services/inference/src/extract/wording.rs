@@ -1,0 +1,150 @@
+//! Comparing the wording of labels: case, accents, abbreviations, fillers and small reading errors make no difference.
+//! Pure text; it knows nothing of places on a page.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// A label reduced to the words that carry its sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wording {
+    tokens: Vec<String>,
+    /// The tokens without spaces, for text in which the reader lost them.
+    joined: String,
+}
+
+const FILLERS: &[&str] = &[
+    "the",
+    "your",
+    "of",
+    "a",
+    "an",
+    "please",
+    "enter",
+    "full",
+    "in",
+    "for",
+    "to",
+    "eur",
+    "euro",
+    "euros",
+    "gbp",
+    "usd",
+    "chf",
+    "s",
+    "if",
+    "any",
+    "applicable",
+    "required",
+    "block",
+    "capitals",
+    "print",
+];
+
+fn expand(token: &str) -> &str {
+    match token {
+        "no" | "nr" | "num" | "nbr" | "n" => "number",
+        "tel" | "phone" | "telephone" | "mobile" => "telephone",
+        "amt" => "amount",
+        "reg" | "regn" => "registration",
+        "ref" => "reference",
+        "est" => "estimate",
+        "qty" => "quantity",
+        "desc" => "description",
+        other => other,
+    }
+}
+
+/// Lower case, no accents, letters and digits only, single spaces.
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.nfkd() {
+        if ('\u{300}'..='\u{36f}').contains(&c) || c == '\'' || c == '’' {
+            continue;
+        }
+        if c.is_alphanumeric() {
+            out.extend(c.to_lowercase());
+        } else if c == '#' {
+            out.push_str(" number ");
+        } else if !out.ends_with(' ') && !out.is_empty() {
+            out.push(' ');
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+impl Wording {
+    /// Reads a label, leaving out what stands in brackets and a leading number.
+    pub fn new(label: &str) -> Self {
+        let mut bare = String::with_capacity(label.len());
+        let mut depth = 0_u32;
+        for c in label.chars() {
+            match c {
+                '(' | '[' => {
+                    depth += 1;
+                    bare.push(' ');
+                }
+                ')' | ']' => depth = depth.saturating_sub(1),
+                _ if depth == 0 => bare.push(c),
+                _ => {}
+            }
+        }
+        let text = plain(&bare);
+        let mut tokens: Vec<String> = text.split(' ').filter(|token| !token.is_empty()).map(str::to_owned).collect();
+        let numbered =
+            tokens.first().is_some_and(|first| first.len() <= 2 && first.chars().all(|c| c.is_ascii_digit()));
+        if numbered && tokens.len() > 1 {
+            tokens.remove(0);
+        }
+        let kept: Vec<String> = tokens
+            .iter()
+            .filter(|token| !FILLERS.contains(&token.as_str()))
+            .map(|token| expand(token).to_owned())
+            .collect();
+        let tokens = if kept.is_empty() { tokens } else { kept };
+        Self { joined: tokens.concat(), tokens }
+    }
+
+    /// Whether no word is left.
+    pub fn is_empty(&self) -> bool {
+        self.joined.is_empty()
+    }
+
+    /// How many words carry sense.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// 0 to 1: the better of spelling distance and shared words. 1 means the same wording.
+    pub fn similarity(&self, other: &Self) -> f32 {
+        if self.is_empty() || other.is_empty() {
+            return 0.0;
+        }
+        if self.joined == other.joined {
+            return 1.0;
+        }
+        let (short, long) = (self.joined.len().min(other.joined.len()), self.joined.len().max(other.joined.len()));
+        let spelled = if short * 10 >= long * 7 {
+            strsim::normalized_damerau_levenshtein(&self.joined, &other.joined) as f32
+        } else {
+            0.0
+        };
+        spelled.max(self.shared(other))
+    }
+
+    fn shared(&self, other: &Self) -> f32 {
+        let mut free: Vec<&String> = other.tokens.iter().collect();
+        let mut matched = 0.0_f32;
+        for token in &self.tokens {
+            let found = free.iter().position(|candidate| same_word(token, candidate));
+            if let Some(at) = found {
+                free.remove(at);
+                matched += 1.0;
+            }
+        }
+        // Word order carries little sense in labels, but some: a hair below the same wording.
+        0.98 * 2.0 * matched / (self.tokens.len() + other.tokens.len()) as f32
+    }
+}
+
+fn same_word(a: &str, b: &str) -> bool {
+    a == b || (a.len() >= 4 && b.len() >= 4 && strsim::normalized_damerau_levenshtein(a, b) >= 0.8)
+}

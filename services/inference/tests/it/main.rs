@@ -1,0 +1,8 @@
+//! One integration binary: the service against real models, files and servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod adapters_audio;
+mod adapters_image;
+mod adapters_pdf;
+mod adapters_text;
+mod ocr_engine;

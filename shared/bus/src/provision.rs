@@ -24,7 +24,8 @@ impl Default for ProvisionOptions {
     fn default() -> Self {
         Self {
             replicas: 1,
-            blob_bytes_max: 64 * 1024 * 1024 * 1024,
+            // The server reserves this and refuses what three quarters of the free disk do not cover.
+            blob_bytes_max: 8 * 1024 * 1024 * 1024,
             events_age_max: Duration::from_secs(7 * 24 * 3600),
         }
     }

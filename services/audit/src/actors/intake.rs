@@ -19,7 +19,8 @@ const DURABLE: &str = "audit-log";
 /// Records in one transaction. There is no linger: a batch is what queued while the last one committed.
 const BATCH: usize = 256;
 const PENDING_MAX: i64 = 1024;
-const ACK_WAIT: Duration = Duration::from_secs(60);
+/// How long records that a killed process held are withheld from the next one. Too short only costs repeats.
+const ACK_WAIT: Duration = Duration::from_secs(5);
 /// Pause after a failure of the bus or the database.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A batch is asked for again after this, whatever became of it; a record is never logged twice.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::system::{System, wire};
 
-const RECORDS: u64 = 1200;
+const RECORDS: u64 = 600;
 
 fn record(number: u64) -> Record {
     Record {
@@ -40,7 +40,7 @@ async fn records_survive_a_killed_service_once_each() {
         }
     });
     let mut checkpoints = Vec::new();
-    for size in [50, 300, 600] {
+    for size in [50, 200, 400] {
         system.grown_to(size).await;
         system.audit.kill().unwrap();
         system.restart();

@@ -1,0 +1,75 @@
+//! The models as libtorch runs them, each loaded once for all tests.
+
+use std::path::PathBuf;
+use std::sync::{LazyLock, Mutex};
+
+use orrery_inference::torch::device::{DeviceSetting, select};
+use orrery_inference::torch::minilm::{MiniLm, MiniLmFiles};
+use orrery_inference::torch::silero::SileroVad;
+use orrery_inference::torch::smollm2::SmolLm2;
+use orrery_inference::torch::whisper::{Whisper, WhisperFiles};
+use tch::Device;
+
+use crate::ocr_engine::cache;
+
+pub fn model(path: &str) -> PathBuf {
+    cache("models").join(path)
+}
+
+fn cpu() -> Device {
+    select(DeviceSetting::Cpu).unwrap()
+}
+
+pub fn minilm_files() -> MiniLmFiles {
+    MiniLmFiles {
+        weights: model("all-minilm-l6-v2/0.1.0/model.safetensors"),
+        tokenizer: model("all-minilm-l6-v2/0.1.0/tokenizer.json"),
+        config: model("all-minilm-l6-v2/0.1.0/config.json"),
+    }
+}
+
+pub fn whisper_files() -> WhisperFiles {
+    WhisperFiles {
+        weights: model("whisper-tiny-en/0.1.0/model.bin"),
+        tokenizer: model("whisper-tiny-en/0.1.0/tokenizer.json"),
+        config: model("whisper-tiny-en/0.1.0/config.json"),
+    }
+}
+
+pub static MINILM: LazyLock<MiniLm> = LazyLock::new(|| MiniLm::load(&minilm_files(), cpu()).unwrap());
+
+pub static SMOLLM2: LazyLock<SmolLm2> = LazyLock::new(|| {
+    let file = model("smollm2-135m-instruct/0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf");
+    SmolLm2::load(&file, cpu()).unwrap()
+});
+
+pub static WHISPER: LazyLock<Whisper> = LazyLock::new(|| Whisper::load(&whisper_files(), cpu()).unwrap());
+
+pub static VAD: LazyLock<Mutex<SileroVad>> =
+    LazyLock::new(|| Mutex::new(SileroVad::load(&model("silero-vad/6.2.3/silero_vad.jit"), cpu()).unwrap()));
+
+/// A recording of pocketsphinx-testdata, 16 kHz mono, 16 bits.
+pub fn recording(name: &str) -> Vec<f32> {
+    let file = cache("testdata/librivox").join(format!("{name}.wav"));
+    let bytes = std::fs::read(&file).unwrap_or_else(|fault| panic!("{}: {fault}", file.display()));
+    let samples = bytes[44..].chunks_exact(2);
+    samples.map(|pair| f32::from(i16::from_le_bytes([pair[0], pair[1]])) / 32_768.0).collect()
+}
+
+/// The five clips of the data set with the words that are spoken.
+pub const CLIPS: [(&str, &str); 5] = [
+    (
+        "sense_and_sensibility_01_austen_64kb-0870",
+        "and mister john dashwood had then leisure to consider how much there might be prudently in his power to do for them",
+    ),
+    ("sense_and_sensibility_01_austen_64kb-0880", "he was not an ill disposed young man"),
+    (
+        "sense_and_sensibility_01_austen_64kb-0890",
+        "unless to be rather cold hearted and rather selfish is to be ill disposed",
+    ),
+    (
+        "sense_and_sensibility_01_austen_64kb-0920",
+        "had he married a more a amiable woman he might have been made still more respectable than he was",
+    ),
+    ("sense_and_sensibility_01_austen_64kb-0930", "he might even have been made amiable himself"),
+];

@@ -97,22 +97,30 @@ impl Registry {
         self.adapters.iter().flat_map(|adapter| adapter.media_types().iter().copied()).collect()
     }
 
-    /// Reads a payload, trusting its bytes over its label: a label that contradicts them is an error, not a hint.
-    pub fn read(&self, input: Input<'_>) -> Result<Content, AdapterError> {
-        if input.bytes.is_empty() {
+    /// The type that the bytes really have; an error when the declared one contradicts it.
+    pub fn settle(&self, bytes: &[u8], declared: &str) -> Result<&'static str, AdapterError> {
+        if bytes.is_empty() {
             return Err(AdapterError::Empty);
         }
+        let media_type = sniff::settle(bytes, declared)?;
+        let own = self.adapters.iter().flat_map(|adapter| adapter.media_types()).find(|own| **own == media_type);
+        own.copied().ok_or_else(|| self.unsupported(&media_type))
+    }
+
+    /// Reads a payload, trusting its bytes over its label: a label that contradicts them is an error, not a hint.
+    pub fn read(&self, input: Input<'_>) -> Result<Content, AdapterError> {
         let (size, limit) = (input.bytes.len() as u64, self.limits.bytes_max);
         if size > limit {
             return Err(AdapterError::TooManyBytes { size, limit });
         }
-        let media_type = sniff::settle(input.bytes, input.media_type)?;
-        for adapter in &self.adapters {
-            if let Some(own) = adapter.media_types().iter().find(|own| **own == media_type) {
-                return adapter.read(input, own);
-            }
-        }
-        Err(AdapterError::Unsupported { media_type, known: self.media_types().join(", ") })
+        let media_type = self.settle(input.bytes, input.media_type)?;
+        let adapter = self.adapters.iter().find(|adapter| adapter.media_types().contains(&media_type));
+        let adapter = adapter.ok_or_else(|| self.unsupported(media_type))?;
+        adapter.read(input, media_type)
+    }
+
+    fn unsupported(&self, media_type: &str) -> AdapterError {
+        AdapterError::Unsupported { media_type: media_type.to_owned(), known: self.media_types().join(", ") }
     }
 }
 

@@ -1,0 +1,56 @@
+//! Speech as the adapters ask for it: silence cut away by the voice detector, the rest written down by Whisper, and the
+//! times led back to the recording.
+
+use std::ops::ControlFlow;
+
+use parking_lot::Mutex;
+
+use crate::adapters::capability::{CapabilityError, SpeechEngine, SpokenSegment};
+use crate::domain::content::ModelIdentity;
+use crate::torch::ModelError;
+use crate::torch::silero::{SileroVad, SpanRules};
+use crate::torch::whisper::{SpeechMap, TranscribeOptions, Whisper};
+
+/// Room left around speech, so that no first or last sound is cut off.
+const PADDING_MS: u32 = 200;
+/// Pauses shorter than this stay: they tell sentences apart.
+const SILENCE_MIN_MS: u32 = 1_000;
+
+/// Voice detection and recognition together.
+#[derive(Debug)]
+pub struct Speech {
+    detector: Mutex<SileroVad>,
+    recogniser: Mutex<Whisper>,
+    identities: Vec<ModelIdentity>,
+}
+
+impl Speech {
+    /// Over loaded models.
+    pub fn new(detector: SileroVad, recogniser: Whisper, identities: Vec<ModelIdentity>) -> Self {
+        Self { detector: Mutex::new(detector), recogniser: Mutex::new(recogniser), identities }
+    }
+}
+
+impl SpeechEngine for Speech {
+    fn transcribe(&self, samples: &[f32]) -> Result<Vec<SpokenSegment>, CapabilityError> {
+        let failed = |error: ModelError| CapabilityError::Failed(error.to_string());
+        let rules = SpanRules { padding_ms: PADDING_MS, silence_min_ms: SILENCE_MIN_MS, ..SpanRules::default() };
+        let spans = self.detector.lock().detect(samples, &rules).map_err(failed)?;
+        let speech = SpeechMap::collect(samples, &spans);
+        let recogniser = self.recogniser.lock();
+        let transcript = recogniser
+            .transcribe(speech.samples(), &TranscribeOptions::default(), |_segment| ControlFlow::Continue(()))
+            .map_err(failed)?;
+        let segments = transcript.segments.into_iter().map(|segment| SpokenSegment {
+            confidence: segment.confidence(),
+            start_ms: speech.original_start_ms(segment.start_ms),
+            end_ms: speech.original_end_ms(segment.end_ms),
+            text: segment.text,
+        });
+        Ok(segments.collect())
+    }
+
+    fn models(&self) -> Vec<ModelIdentity> {
+        self.identities.clone()
+    }
+}

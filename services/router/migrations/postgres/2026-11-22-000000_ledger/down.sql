@@ -1,0 +1,5 @@
+DROP TABLE outbox;
+DROP TABLE invocations;
+DROP TABLE budgets;
+DROP TABLE spent;
+DROP TABLE calls;

@@ -1,0 +1,153 @@
+//! Reads a catalogue from TOML and checks that it makes sense. Refuses with every fault it finds, each naming the entry
+//! and the remedy.
+
+use std::collections::BTreeMap;
+
+use orrery_types::Sha256Digest;
+use serde::{Deserialize, Serialize};
+
+use super::catalogue::{Capability, Catalogue, Location, Model, Provider, ProviderKind, Route};
+
+/// Names that callers use to leave the choice to the router.
+pub const AUTO: &str = "auto";
+
+const NAME_BYTES_MAX: usize = 128;
+/// One token dearer than this is a mistake in the unit: 0.01 of the currency.
+const TOKEN_PRICE_NANOS_MAX: u64 = 10_000_000;
+
+/// Why a catalogue was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogueError {
+    /// Not TOML, or not of this shape. The message names line and column.
+    #[error("catalogue does not read: {0}")]
+    Syntax(String),
+    /// Of the right shape, but contradictory.
+    #[error("catalogue has {} fault(s): {}", .0.len(), .0.join("; "))]
+    Faults(Vec<String>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    currency: String,
+    #[serde(default, rename = "provider")]
+    providers: Vec<Provider>,
+    #[serde(default, rename = "model")]
+    models: Vec<Model>,
+    #[serde(default, rename = "route")]
+    routes: Vec<Route>,
+}
+
+/// Parses and checks.
+pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
+    let file: File = toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?;
+    let mut faults = Vec::new();
+    if file.currency.len() != 3 || !file.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        faults.push(format!("currency {:?} is no ISO 4217 code such as \"EUR\"", file.currency));
+    }
+    if file.models.is_empty() {
+        faults.push("there is no [[model]]".to_owned());
+    }
+    let providers = by_name("provider", file.providers, |provider| &provider.name, &mut faults);
+    let models = by_name("model", file.models, |model| &model.name, &mut faults);
+    let routes = by_name("route", file.routes, |route| &route.name, &mut faults);
+    providers.values().for_each(|provider| check_provider(provider, &mut faults));
+    models.values().for_each(|model| check_model(model, providers.get(&model.provider), &mut faults));
+    routes.values().for_each(|route| check_route(route, &models, &mut faults));
+    if !faults.is_empty() {
+        return Err(CatalogueError::Faults(faults));
+    }
+    let canonical = serde_json::to_vec(&(&file.currency, &providers, &models, &routes))
+        .map_err(|error| CatalogueError::Syntax(error.to_string()))?;
+    Ok(Catalogue { currency: file.currency, providers, models, routes, digest: Sha256Digest::of(&canonical) })
+}
+
+fn by_name<T>(
+    kind: &str,
+    entries: Vec<T>,
+    name: impl Fn(&T) -> &String,
+    faults: &mut Vec<String>,
+) -> BTreeMap<String, T> {
+    let mut found = BTreeMap::new();
+    for entry in entries {
+        let name = name(&entry).clone();
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || name == AUTO || name.chars().any(char::is_control) {
+            faults.push(format!("{kind} name {name:?}: use 1 to {NAME_BYTES_MAX} bytes, not \"{AUTO}\""));
+        } else if found.contains_key(&name) {
+            faults.push(format!("{kind} {name:?} stands twice"));
+        }
+        found.insert(name, entry);
+    }
+    found
+}
+
+fn check_provider(provider: &Provider, faults: &mut Vec<String>) {
+    let name = &provider.name;
+    match provider.kind {
+        ProviderKind::Local => {
+            if provider.location != Location::Local || provider.base_url.is_some() || provider.api_key.is_some() {
+                faults.push(format!(
+                    "provider {name:?}: kind \"local\" has location \"local\", no base_url and no api_key"
+                ));
+            }
+        }
+        ProviderKind::Openai => match provider.base_url.as_deref() {
+            None => faults.push(format!("provider {name:?}: kind \"openai\" needs a base_url")),
+            Some(url) if !(url.starts_with("https://") || url.starts_with("http://")) => {
+                faults.push(format!("provider {name:?}: base_url {url:?} must start with https:// or http://"));
+            }
+            Some(url) if provider.api_key.is_some() && url.starts_with("http://") && !is_loopback(url) => {
+                faults.push(format!("provider {name:?}: a key never travels over plain http; use https in {url:?}"));
+            }
+            Some(_) => {}
+        },
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.trim_start_matches("http://").split(['/', ':']).next().unwrap_or_default();
+    host == "localhost" || host == "127.0.0.1"
+}
+
+fn check_model(model: &Model, provider: Option<&Provider>, faults: &mut Vec<String>) {
+    let name = &model.name;
+    let Some(provider) = provider else {
+        faults.push(format!("model {name:?}: there is no provider {:?}", model.provider));
+        return;
+    };
+    if model.capabilities.is_empty() {
+        faults.push(format!("model {name:?}: name at least one capability"));
+    }
+    if model.capabilities.contains(&Capability::Read) == model.media_types.is_empty() {
+        faults.push(format!("model {name:?}: media_types belong to the capability \"read\", which needs them"));
+    }
+    let beyond = |capability: &&Capability| !matches!(capability, Capability::Chat | Capability::Embed);
+    if provider.kind == ProviderKind::Openai
+        && let Some(capability) = model.capabilities.iter().find(beyond)
+    {
+        faults.push(format!("model {name:?}: a provider of kind \"openai\" cannot do {:?}", capability.as_str()));
+    }
+    if model.limits.output_tokens > model.limits.context_tokens {
+        faults.push(format!("model {name:?}: limits.output_tokens is above limits.context_tokens"));
+    }
+    if model.price.input_token.max(model.price.output_token) > TOKEN_PRICE_NANOS_MAX {
+        faults.push(format!(
+            "model {name:?}: a token above {TOKEN_PRICE_NANOS_MAX} nanos; prices are nano-units per token"
+        ));
+    }
+    if provider.location == Location::External && (model.tenants.is_empty() || model.purposes.is_empty()) {
+        faults.push(format!("model {name:?}: an external model names tenants and purposes that its agreement covers"));
+    }
+}
+
+fn check_route(route: &Route, models: &BTreeMap<String, Model>, faults: &mut Vec<String>) {
+    if models.contains_key(&route.name) {
+        faults.push(format!("route {:?} has the name of a model", route.name));
+    }
+    if route.models.is_empty() {
+        faults.push(format!("route {:?} lists no models", route.name));
+    }
+    for model in route.models.iter().filter(|model| !models.contains_key(*model)) {
+        faults.push(format!("route {:?}: there is no model {model:?}", route.name));
+    }
+}

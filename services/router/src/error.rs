@@ -1,0 +1,70 @@
+//! Why a router does not start or had to stop. What callers are told is `orrery_errors::Error`.
+
+use std::path::PathBuf;
+
+use orrery_policy::PolicyError;
+
+use crate::domain::catalogue_file::CatalogueError;
+
+/// A router that does not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration does not read.
+    #[error(transparent)]
+    Config(#[from] orrery_config::ConfigError),
+    /// Redis is not configured.
+    #[error("no Redis: set ORRERY_REDIS_URL or redis_url, budgets are kept there")]
+    NoRedis,
+    /// The Redis URL is none.
+    #[error("the Redis URL does not read: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// The catalogue file cannot be read.
+    #[error("cannot read the catalogue {}: {source}", path.display())]
+    CatalogueFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The catalogue is refused.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The policies are refused.
+    #[error(transparent)]
+    Policies(#[from] PolicyError),
+    /// A provider cannot be set up.
+    #[error("provider {name:?} cannot be set up: {reason}")]
+    Provider {
+        /// The provider.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A provider's key is not there.
+    #[error("provider {name:?} has no key: {place}: {reason}")]
+    Secret {
+        /// The provider.
+        name: String,
+        /// Where it should be.
+        place: String,
+        /// Why it is not.
+        reason: String,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] orrery_store::StoreError),
+    /// The bus cannot be used.
+    #[error(transparent)]
+    Bus(#[from] orrery_errors::Error),
+    /// The health endpoint cannot be bound.
+    #[error("cannot serve health and metrics at {address}: {source}")]
+    Admin {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The actor tree failed for good.
+    #[error("the router's actors failed: {0}")]
+    Tree(String),
+}

@@ -1,0 +1,42 @@
+//! The router's database: the spend ledger, budgets, and the replies of keyed calls. The only place with SQL.
+
+mod budgets;
+mod ledger;
+mod replies;
+mod spend;
+
+pub use budgets::{BudgetRow, WhenUnavailable};
+pub use ledger::{Entry, KeptReply};
+pub use spend::SpendLine;
+
+use diesel_migrations::embed_migrations;
+use orrery_store::outbox::Pump;
+use orrery_store::{Migrations, Store, StoreError};
+
+const MIGRATIONS: Migrations =
+    Migrations { sqlite: embed_migrations!("migrations/sqlite"), postgres: embed_migrations!("migrations/postgres") };
+
+/// The database and what publishes from it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    store: Store,
+    pump: Pump,
+}
+
+impl Ledger {
+    /// Opens the database and brings its schema up to date.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let store = Store::open(url, "router", MIGRATIONS).await?;
+        Ok(Self { pump: Pump::new(store.clone()), store })
+    }
+
+    /// What carries audit records to the bus.
+    pub fn pump(&self) -> &Pump {
+        &self.pump
+    }
+}
+
+/// Unsigned amounts and counts as the signed columns hold them.
+fn column(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

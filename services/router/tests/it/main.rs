@@ -1,0 +1,13 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+//! The router against real NATS, Redis, SQLite and PostgreSQL; providers against servers that speak their real protocol.
+
+mod budgets;
+mod calls;
+mod catalogue;
+mod contract;
+mod decisions;
+mod inference;
+mod openai_server;
+mod policies;
+mod streams;
+mod system;

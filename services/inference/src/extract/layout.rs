@@ -172,16 +172,24 @@ enum Fit {
 /// How many pairs of lines share a row (or an edge) under this lean, near misses counted in part.
 fn agreement(lines: &[Line], lean: &Lean, fit: Fit) -> f32 {
     const NEIGHBOURS: usize = 60;
-    let places: Vec<(f32, f32, f32)> = lines
+    struct Place {
+        first: f32,
+        second: f32,
+        size: f32,
+        from: f32,
+        to: f32,
+    }
+    let places: Vec<Place> = lines
         .iter()
         .map(|line| {
             let [a, b, c, d] = line.quad;
             let (left, up) = lean.straighten(mid(a, d));
             let (right, down) = lean.straighten(mid(b, c));
-            match fit {
-                Fit::Rows => (f32::midpoint(up, down), f32::MAX, line.height),
-                Fit::Edges => (left, right, line.height),
-            }
+            let (first, second) = match fit {
+                Fit::Rows => (f32::midpoint(up, down), f32::MAX),
+                Fit::Edges => (left, right),
+            };
+            Place { first, second, size: line.height, from: left, to: right }
         })
         .collect();
     let near = |a: f32, b: f32, reach: f32| {
@@ -189,13 +197,16 @@ fn agreement(lines: &[Line], lean: &Lean, fit: Fit) -> f32 {
         (1.0 - miss * miss).max(0.0)
     };
     let mut sum = 0.0;
-    for (index, &(first, second, size)) in places.iter().enumerate() {
-        for &(other, other_second, other_size) in places.iter().skip(index + 1).take(NEIGHBOURS) {
-            let reach = 0.45 * size.min(other_size);
-            sum += near(first, other, reach);
-            if matches!(fit, Fit::Edges) {
-                sum += 0.5 * near(second, other_second, reach);
-            }
+    for (index, one) in places.iter().enumerate() {
+        for other in places.iter().skip(index + 1).take(NEIGHBOURS) {
+            let reach = 0.45 * one.size.min(other.size);
+            let shared = near(one.first, other.first, reach);
+            sum += match fit {
+                // Lines above one another are never one row, however a lean may fold them together.
+                Fit::Rows if one.from < other.to && other.from < one.to => -shared,
+                Fit::Rows => shared,
+                Fit::Edges => shared + 0.5 * near(one.second, other.second, reach),
+            };
         }
     }
     sum

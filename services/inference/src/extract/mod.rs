@@ -8,6 +8,7 @@ mod layout;
 mod parse;
 mod pieces;
 mod places;
+mod request;
 mod schema;
 mod table;
 mod wording;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use crate::domain::content::{Content, Point};
 
+pub use request::{Request, extract};
 pub use schema::{Choice, FIELDS_MAX, Field, Kind, LABELS_MAX, Schema};
 
 /// Most lines of print in one extraction: some thirty dense pages.
@@ -30,7 +32,7 @@ pub trait Embedder {
     ///
     /// # Errors
     /// Whatever kept the model from answering; extraction then goes on by wording alone.
-    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedFault>;
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedFault>;
 }
 
 /// Why no vectors came.
@@ -98,7 +100,7 @@ pub struct Source {
 ///
 /// # Errors
 /// A schema that cannot be used, or a document beyond [`LINES_MAX`].
-pub fn extract(
+pub fn find(
     contents: &[Content],
     schema: &Schema,
     embedder: Option<&dyn Embedder>,
@@ -131,6 +133,7 @@ fn by_sense(heads: &[String], schema: &Schema, embedder: Option<&dyn Embedder>) 
         owners.push(None);
         texts.push(text.to_lowercase());
     }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let Ok(vectors) = embedder.embed(&texts) else { return none() };
     let (asked, known) = vectors.split_at(heads.len().min(vectors.len()));
     let nearest = asked.iter().map(|head| {

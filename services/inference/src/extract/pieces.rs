@@ -209,9 +209,15 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
             let next = words.get(to + 1);
             let before = from.checked_sub(1).and_then(|at| words.get(at));
             let next_is_value = next.is_some_and(|word| line.text.get(word.start..word.end).is_some_and(is_value_like));
+            // The last word of a text that began with something else: a name that ends in "Garage" is no label. Two words that
+            // are one exactly may be the neighbour's label, which the reader ran into this text.
+            let trails = next.is_none() && !last.closes && before.is_some_and(|word| !word.closes);
+            if trails && wording.len() < 2 {
+                continue;
+            }
             for (field, label) in labels {
                 let mut similarity = label.similarity(&wording);
-                if similarity < SIMILARITY_MIN {
+                if similarity < if trails { 0.97 } else { SIMILARITY_MIN } {
                     continue;
                 }
                 let closed = last.closes || text.ends_with(['.', ')']) && next_is_value || next.is_none();
@@ -226,7 +232,7 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
                     };
                 }
                 if before.is_some_and(|word| !word.closes) {
-                    similarity *= if last.closes { 0.93 } else { 0.8 };
+                    similarity *= if last.closes || trails { 0.93 } else { 0.8 };
                 }
                 if similarity >= SIMILARITY_MIN - 0.12 && (field.is_some() || similarity >= 0.9) {
                     spans.push(Span {

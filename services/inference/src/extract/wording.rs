@@ -137,12 +137,18 @@ impl Wording {
             let found = free.iter().position(|candidate| same_word(token, candidate));
             if let Some(at) = found {
                 free.remove(at);
-                matched += 1.0;
+                matched += weight(token);
             }
         }
+        let all: f32 = self.tokens.iter().chain(&other.tokens).map(weight).sum();
         // Word order carries little sense in labels, but some: a hair below the same wording.
-        0.98 * 2.0 * matched / (self.tokens.len() + other.tokens.len()) as f32
+        0.98 * 2.0 * matched / all
     }
+}
+
+/// "Policy" and "policy number" mean nearly the same; "number" alone says little.
+fn weight(token: impl AsRef<str>) -> f32 {
+    if matches!(token.as_ref(), "number" | "reference" | "id") { 0.4 } else { 1.0 }
 }
 
 fn same_word(a: &str, b: &str) -> bool {

@@ -52,6 +52,8 @@ pub fn service(name: &str) -> Option<Permissions> {
         }
         "gateway" => {
             publish.push("orrery.v1.events.>".to_owned());
+            // It asks all services how they are, itself included.
+            publish.push("orrery.v1.gateway.health".to_owned());
             subscribe.push("orrery.v1.events.>".to_owned());
             subscribe.push("orrery.v1.health.*".to_owned());
         }

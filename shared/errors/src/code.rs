@@ -69,6 +69,9 @@ codes! {
     /// Nothing by that name for this tenant.
     NotFound = "not_found", 404, false,
         "There is nothing by that name in this tenant. Check the id; ids of other tenants are never found.";
+    /// The path exists, but not with this method.
+    MethodNotAllowed = "method_not_allowed", 405, false,
+        "The path exists but does not take this method. The header Allow lists those that it takes.";
     /// It exists with other content.
     AlreadyExists = "already_exists", 409, false,
         "Something by that name exists with other content. Choose another name or version.";

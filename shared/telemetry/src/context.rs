@@ -1,7 +1,10 @@
-//! W3C trace context in NATS headers: one trace from HTTP through the bus to the tensor and back.
+//! W3C trace context in HTTP and NATS headers: one trace from HTTP through the bus to the tensor and back.
+
+use std::collections::HashMap;
 
 use async_nats::HeaderMap;
 use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::trace::TraceContextExt as _;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -38,4 +41,23 @@ pub fn extract(headers: &HeaderMap, span: &Span) {
     if let Err(error) = span.set_parent(parent) {
         tracing::debug!(%error, "the caller's trace is not continued");
     }
+}
+
+/// Makes `span` a child of the caller's, named by the values of the HTTP headers `traceparent` and `tracestate`.
+pub fn extract_http(traceparent: &str, tracestate: &str, span: &Span) {
+    let headers = HashMap::from([
+        ("traceparent".to_owned(), traceparent.to_owned()),
+        ("tracestate".to_owned(), tracestate.to_owned()),
+    ]);
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&headers));
+    if let Err(error) = span.set_parent(parent) {
+        tracing::debug!(%error, "the caller's trace is not continued");
+    }
+}
+
+/// The trace that `span` belongs to, as 32 hex digits; none before telemetry has started.
+pub fn trace_id(span: &Span) -> Option<String> {
+    let context = span.context();
+    let of_span = context.span().span_context().clone();
+    of_span.is_valid().then(|| of_span.trace_id().to_string())
 }

@@ -118,8 +118,11 @@ fn install_recorder() -> Result<(), TelemetryError> {
 
 /// All metrics in the Prometheus text format; empty before [`init`].
 pub(crate) fn render_metrics() -> String {
-    RECORDER.get().map(|handle| {
-        handle.run_upkeep();
-        handle.render()
-    }).unwrap_or_default()
+    RECORDER
+        .get()
+        .map(|handle| {
+            handle.run_upkeep();
+            handle.render()
+        })
+        .unwrap_or_default()
 }

@@ -145,6 +145,35 @@ async fn spend_is_told_by_task_and_by_model() {
     assert_eq!((record.task_id.as_str(), facts.step.as_str(), facts.cost_nanos), ("task_1", "/do/0", 1_000));
 }
 
+/// R-5, from outside: what the ledger keeps of a decision is enough to make it again.
+#[tokio::test]
+async fn a_decision_can_be_made_again_from_the_ledger() {
+    use diesel::prelude::*;
+    use orrery_router::domain::{catalogue_file, decide};
+    diesel::table! { calls (id) { id -> Text, decision_inputs -> Text, } }
+
+    let cloud = OpenaiServer::start(Script::Says("hi")).await;
+    let text = catalogue(Some(&cloud));
+    let system = System::start(&text).await;
+    let made = system.invoke(&chat("drafts", "hello")).await.unwrap().decision.unwrap();
+    let path = system.database_url.strip_prefix("sqlite://").unwrap();
+    let mut database = diesel::SqliteConnection::establish(path).unwrap();
+    let kept: String = calls::table.find(&made.id).select(calls::decision_inputs).first(&mut database).unwrap();
+    let inputs: decide::Inputs = serde_json::from_str(&kept).unwrap();
+    let again = decide::decide(&catalogue_file::parse(&text).unwrap(), &inputs);
+    assert_eq!(
+        (again.policy_digest.to_string(), again.catalogue_digest.to_string()),
+        (made.policy_digest, made.catalogue_digest)
+    );
+    let names =
+        |model: &str, eligible: bool, reason: &str, score: f64| (model.to_owned(), eligible, reason.to_owned(), score);
+    let again: Vec<_> =
+        again.candidates.iter().map(|c| names(&c.model, c.dropped.is_none(), &c.reason, c.score)).collect();
+    let made: Vec<_> = made.candidates.iter().map(|c| names(&c.model, c.eligible, &c.reason, c.score)).collect();
+    assert_eq!(again, made);
+    assert!(!kept.contains("hello"), "content is in the ledger");
+}
+
 #[tokio::test]
 async fn embeddings_pass_and_nonsense_is_refused_by_name() {
     use orrery_proto::v1::{EmbedInput, ModelInput, model_input};

@@ -52,7 +52,8 @@ impl OpenaiServer {
     pub async fn start(script: Script) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let (script, requests, abandoned) = (Arc::new(Mutex::new(script)), Arc::default(), Arc::default());
+        let (script, requests) = (Arc::new(Mutex::new(script)), Arc::default());
+        let abandoned: Arc<AtomicUsize> = Arc::default();
         let (scripts, log, left) = (script.clone(), Arc::clone(&requests), Arc::clone(&abandoned));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

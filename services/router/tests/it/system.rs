@@ -27,7 +27,7 @@ pub struct System {
     pub bus: Bus,
     pub router: Process,
     folder: TempDir,
-    database_url: String,
+    pub database_url: String,
     _inference: RunningServer,
     _postgres: Option<PostgresServer>,
 }

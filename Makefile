@@ -23,6 +23,7 @@ demo: build ## run the insurer's claims intake end to end and verify every proof
 	.cache/target/release/orrery demo
 
 test: setup ## formatting, lints with warnings denied, all tests
+	@deploy/setup/python-clients.sh
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo test $(CARGO_FLAGS)

@@ -1,0 +1,184 @@
+//! Every request passes here first: trace, route, key, role, deadline. It waits for nothing but the handler (G-1), and it
+//! gives every failure the shape that the route promises (G-3).
+
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{ALLOW, AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, web};
+use orrery_errors::{Error, ErrorCode};
+use orrery_types::UnixMillis;
+use tracing::Instrument as _;
+
+use super::call::{self, Call};
+use super::failure::Dialect;
+use super::table::{self, Route, Routed};
+use super::{Failure, Gateway};
+use crate::actors::Denied;
+use crate::domain::api_key::ApiKey;
+use crate::domain::directory::{Denial, Identity};
+use crate::domain::role::Access;
+
+const TRACE_HEADER: HeaderName = HeaderName::from_static("orrery-trace-id");
+
+/// The middleware around all routes.
+pub async fn admit(
+    gateway: web::Data<Gateway>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let started = Instant::now();
+    let routed = table::route(&request);
+    let pattern = routed.pattern();
+    let method = request.method().clone();
+    let span = tracing::info_span!(
+        "http.request",
+        otel.kind = "server",
+        otel.name = format!("{method} {pattern}"),
+        http.request.method = %method,
+        http.route = pattern,
+        http.response.status_code = tracing::field::Empty,
+    );
+    let head = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if let Some(parent) = head("traceparent") {
+        orrery_telemetry::extract_http(parent, head("tracestate").unwrap_or_default(), &span);
+    }
+    let trace_id = orrery_telemetry::trace_id(&span);
+    let dialect = routed.dialect(request.path());
+
+    let answered = match check(&gateway, &request, &routed) {
+        Ok(call) => {
+            if let Some(call) = call {
+                request.extensions_mut().insert(call);
+            }
+            next.call(request).instrument(span.clone()).await?.map_into_boxed_body()
+        }
+        Err(failure) => request.error_response(failure),
+    };
+    let mut response = in_dialect(answered, dialect, trace_id.as_deref());
+    decorate(&mut response, &routed, trace_id.as_deref());
+
+    let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
+    metrics::histogram!(
+        "http_server_request_duration_seconds",
+        "http_route" => pattern, "http_request_method" => method.to_string(), "http_response_status_code" => status.to_string()
+    )
+    .record(started.elapsed().as_secs_f64());
+    Ok(response)
+}
+
+fn check(gateway: &Gateway, request: &ServiceRequest, routed: &Routed) -> Result<Option<Call>, Failure> {
+    let route = match routed {
+        Routed::Found(route) => *route,
+        Routed::WrongMethod { pattern, allowed } => {
+            let message = format!("{} is not possible on {pattern}; it takes {allowed}", request.method());
+            return Err(Error::new(ErrorCode::MethodNotAllowed, message).into());
+        }
+        Routed::Nothing => {
+            let message = "there is no such path; /openapi.json lists all";
+            return Err(Error::new(ErrorCode::NotFound, message).into());
+        }
+    };
+    if route.access == Access::Public {
+        return Ok(None);
+    }
+    let identity = authenticate(gateway, request, route)?;
+    if !route.access.allows(&identity.roles) {
+        deny(gateway, route, Denial::Role, Some(&identity), Some(&identity.key_id));
+        let message = format!(
+            "this needs the role {}; the key of {} has {}",
+            route.access.needed(),
+            identity.principal,
+            identity.roles.join(", ")
+        );
+        return Err(Error::new(ErrorCode::Forbidden, message).into());
+    }
+    let patience = request.headers().get(call::DEADLINE_HEADER).map(|value| value.to_str().unwrap_or("not text"));
+    Ok(Some(Call::new(identity, call::deadline(patience)?)))
+}
+
+fn authenticate(
+    gateway: &Gateway,
+    request: &ServiceRequest,
+    route: &Route,
+) -> Result<std::sync::Arc<Identity>, Failure> {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let directory = gateway.directory.load();
+    let outcome = match token {
+        None => Err(Denial::Missing),
+        Some(token) => directory.authenticate(token, UnixMillis::now()),
+    };
+    outcome.map_err(|denial| {
+        let key_id = token.and_then(ApiKey::parse).map(|key| key.id().to_owned());
+        // Only one who holds the key may have the denial written into its tenant's log.
+        let owner = match denial {
+            Denial::Expired | Denial::Revoked => key_id.as_deref().and_then(|id| directory.owner(id)),
+            Denial::Missing | Denial::Malformed | Denial::Unknown | Denial::Role => None,
+        };
+        deny(gateway, route, denial, owner.map(AsRef::as_ref), key_id.as_deref());
+        let message = match denial {
+            Denial::Missing => "there is no API key; send the header `Authorization: Bearer ok_…`",
+            _ => "the API key is not valid; it is unknown, expired or revoked",
+        };
+        Error::new(ErrorCode::Unauthenticated, message).into()
+    })
+}
+
+fn deny(gateway: &Gateway, route: &Route, denial: Denial, owner: Option<&Identity>, key_id: Option<&str>) {
+    let denied = Denied {
+        tenant: owner.map(|identity| identity.tenant.to_string()),
+        principal: owner.map(|identity| identity.principal.to_string()),
+        key_id: owner.and(key_id).map(str::to_owned),
+        denial,
+        route: format!("{} {}", route.method, route.pattern),
+    };
+    if let Err(error) = gateway.denials.try_send(denied) {
+        metrics::counter!("orrery_gateway_denials_unrecorded_total").increment(1);
+        tracing::debug!(%error, "a denial was not recorded");
+    }
+}
+
+fn in_dialect(
+    response: ServiceResponse<BoxBody>,
+    dialect: Dialect,
+    trace_id: Option<&str>,
+) -> ServiceResponse<BoxBody> {
+    let Some(error) = response.response().error() else { return response };
+    let rendered = match error.as_error::<Failure>() {
+        Some(failure) => failure.response(dialect, trace_id),
+        None => {
+            let status = error.as_response_error().status_code();
+            let code = if status.is_client_error() { ErrorCode::InvalidRequest } else { ErrorCode::Internal };
+            tracing::warn!(%error, "a request failed outside its handler");
+            Failure::from(Error::new(code, format!("the request cannot be handled: {error}")))
+                .response(dialect, trace_id)
+        }
+    };
+    if rendered.status().is_server_error() {
+        tracing::warn!(%error, "request failed");
+    }
+    response.into_response(rendered)
+}
+
+fn decorate(response: &mut ServiceResponse<BoxBody>, routed: &Routed, trace_id: Option<&str>) {
+    let status = response.status().as_u16();
+    let headers = response.headers_mut();
+    if let Some(value) = trace_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        headers.insert(TRACE_HEADER, value);
+    }
+    if let Routed::WrongMethod { allowed, .. } = routed
+        && let Ok(value) = HeaderValue::from_str(allowed)
+    {
+        headers.insert(ALLOW, value);
+    }
+    if status == ErrorCode::Unauthenticated.http_status() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+}

@@ -1,0 +1,30 @@
+//! What every handler may use. Shared by all workers; nothing in it waits.
+
+use orrery_bus::Bus;
+use orrery_supervise::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::Uploads;
+use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
+use crate::config::GatewayConfig;
+
+/// The gateway as its handlers see it.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The other services.
+    pub bus: Bus,
+    /// Limits and defaults.
+    pub config: GatewayConfig,
+    /// The snapshot of keys.
+    pub directory: SharedDirectory,
+    /// The owner of keys and tenants.
+    pub keys: Handle<KeyStore>,
+    /// Who records those turned away.
+    pub denials: Handle<Denials>,
+    /// What happens to tasks.
+    pub signals: TaskSignals,
+    /// Files on their way in.
+    pub uploads: Uploads,
+    /// Cancelled when the process goes down: endless answers end.
+    pub closing: CancellationToken,
+}

@@ -1,0 +1,17 @@
+//! What all routes share: admission, errors, request bodies and uploads, the table of routes, and calls to the bus.
+
+pub mod admission;
+pub mod answer;
+pub mod body;
+pub mod call;
+pub mod failure;
+mod gateway;
+pub mod multipart;
+pub mod table;
+mod uploads;
+
+pub use answer::Answer;
+pub use call::Call;
+pub use failure::Failure;
+pub use gateway::Gateway;
+pub use uploads::{Upload, Uploads};

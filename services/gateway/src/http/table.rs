@@ -1,0 +1,148 @@
+//! The one table of routes: method, pattern, who may, and the handler. What is not in it does not exist, and the OpenAPI
+//! document is held against it.
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+use orrery_errors::{Error, ErrorCode};
+
+use super::failure::Dialect;
+use super::{Answer, Failure};
+use crate::domain::role::Access::{self, AnyRole, Of, Public};
+use crate::domain::role::Role::{Admin, Auditor, Developer, Operator, Reviewer};
+use crate::routes;
+
+/// One method of one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// As HTTP writes it.
+    pub method: &'static str,
+    /// With its parts in braces.
+    pub pattern: &'static str,
+    /// Who may.
+    pub access: Access,
+}
+
+macro_rules! table {
+    ($($pattern:literal { $($method:ident $access:expr => $handler:path;)+ })+) => {
+        const ROUTES: &[Route] = &[$($(
+            Route { method: stringify!($method), pattern: $pattern, access: $access },
+        )+)+];
+
+        /// Hands every route to the server.
+        pub fn register(config: &mut ServiceConfig) {
+            $(config.service(
+                web::resource($pattern)$(.route(web::method(Method::$method).to($handler)))+
+                    .default_service(web::to(not_found)),
+            );)+
+        }
+    };
+}
+
+table! {
+    "/openapi.json" { GET Public => routes::openapi::serve; }
+    "/v1/me" { GET AnyRole => routes::identity::me; }
+    "/v1/admin/keys" {
+        POST Of(&[Admin, Operator]) => routes::identity::create_key;
+        GET Of(&[Admin]) => routes::identity::list_keys;
+    }
+    "/v1/admin/keys/{id}" { DELETE Of(&[Admin]) => routes::identity::revoke_key; }
+    "/v1/admin/tenants" {
+        POST Of(&[Operator]) => routes::identity::create_tenant;
+        GET Of(&[Operator]) => routes::identity::list_tenants;
+    }
+    "/v1/tasks" {
+        POST Of(&[Developer, Admin]) => routes::tasks::submit;
+        GET AnyRole => routes::tasks::list;
+    }
+    "/v1/tasks/{id}" { GET AnyRole => routes::tasks::get; }
+    "/v1/tasks/{id}/cancel" { POST Of(&[Developer, Admin]) => routes::tasks::cancel; }
+    "/v1/tasks/{id}/events" { GET AnyRole => routes::task_events::follow; }
+    "/v1/workflows" {
+        POST Of(&[Developer, Admin]) => routes::workflows::deploy;
+        GET AnyRole => routes::workflows::list;
+    }
+    "/v1/reviews" { GET Of(&[Reviewer, Admin]) => routes::reviews::list; }
+    "/v1/reviews/{id}" { GET Of(&[Reviewer, Admin]) => routes::reviews::get; }
+    "/v1/reviews/{id}/claim" { POST Of(&[Reviewer, Admin]) => routes::reviews::claim; }
+    "/v1/reviews/{id}/decide" { POST Of(&[Reviewer, Admin]) => routes::reviews::decide; }
+    "/v1/knowledge" { GET AnyRole => routes::knowledge::collections; }
+    "/v1/knowledge/{collection}" { GET AnyRole => routes::knowledge::documents; }
+    "/v1/knowledge/{collection}/search" { POST AnyRole => routes::knowledge::search; }
+    "/v1/knowledge/{collection}/{document}" {
+        PUT Of(&[Developer, Admin]) => routes::knowledge::ingest;
+        DELETE Of(&[Developer, Admin]) => routes::knowledge::delete;
+    }
+    "/v1/audit/tasks/{id}/explain" { GET AnyRole => routes::audit::explain; }
+    "/v1/audit/tasks/{id}/proof" { GET AnyRole => routes::audit::proof; }
+    "/v1/audit/checkpoint" { GET AnyRole => routes::audit::checkpoint; }
+    "/v1/audit/export" { GET Of(&[Auditor, Admin]) => routes::audit::export; }
+    "/v1/spend" { GET Of(&[Admin, Auditor, Developer]) => routes::spend::get; }
+    "/v1/budget" { PUT Of(&[Admin]) => routes::spend::set_budget; }
+    "/v1/system/status" { GET Of(&[Admin]) => routes::system::status; }
+    "/v1/models" { GET Of(&[Developer, Admin]) => routes::openai::models::list; }
+    "/v1/models/{model}" { GET Of(&[Developer, Admin]) => routes::openai::models::get; }
+    "/v1/chat/completions" { POST Of(&[Developer, Admin]) => routes::openai::chat::complete; }
+    "/v1/embeddings" { POST Of(&[Developer, Admin]) => routes::openai::embeddings::create; }
+    "/v1/audio/transcriptions" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::create; }
+}
+
+/// Paths under which errors have OpenAI's shape.
+const OPENAI: [&str; 4] = ["/v1/models", "/v1/chat/", "/v1/embeddings", "/v1/audio/"];
+
+/// Every route.
+pub fn routes() -> &'static [Route] {
+    ROUTES
+}
+
+/// What the table says of a request.
+#[derive(Debug, Clone)]
+pub enum Routed {
+    /// There is a handler.
+    Found(&'static Route),
+    /// The path is there, for other methods.
+    WrongMethod {
+        /// The path.
+        pattern: &'static str,
+        /// Separated by commas.
+        allowed: String,
+    },
+    /// No such path.
+    Nothing,
+}
+
+impl Routed {
+    /// The pattern, for metrics and records; never what a client made up.
+    pub fn pattern(&self) -> &'static str {
+        match self {
+            Self::Found(route) => route.pattern,
+            Self::WrongMethod { pattern, .. } => pattern,
+            Self::Nothing => "none",
+        }
+    }
+
+    /// The shape of errors.
+    pub fn dialect(&self, path: &str) -> Dialect {
+        if OPENAI.iter().any(|prefix| path.starts_with(prefix)) { Dialect::OpenAi } else { Dialect::Orrery }
+    }
+}
+
+/// Looks a request up.
+pub fn route(request: &ServiceRequest) -> Routed {
+    let Some(pattern) = request.match_pattern() else { return Routed::Nothing };
+    let mut of_path = ROUTES.iter().filter(|route| route.pattern == pattern);
+    let method = request.method().as_str();
+    if let Some(route) = of_path.clone().find(|route| route.method == method) {
+        return Routed::Found(route);
+    }
+    let allowed = of_path.clone().map(|route| route.method).collect::<Vec<_>>().join(", ");
+    match of_path.next() {
+        Some(route) => Routed::WrongMethod { pattern: route.pattern, allowed },
+        None => Routed::Nothing,
+    }
+}
+
+/// For paths that are not in the table; admission has answered them already.
+pub async fn not_found() -> Answer {
+    Err(Failure::from(Error::new(ErrorCode::NotFound, "there is no such path; /openapi.json lists all")))
+}

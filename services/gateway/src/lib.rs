@@ -1,0 +1,66 @@
+//! HTTP in, the bus out: identity, tasks, reviews, knowledge, audit and OpenAI-compatible calls. It must never choose a
+//! model, keep workflow state, or answer for a service that does not.
+
+mod actors;
+pub mod config;
+pub mod domain;
+mod error;
+mod http;
+mod routes;
+mod store;
+
+use std::sync::Arc;
+
+use actix_web::web;
+use orrery_service::{ServiceContext, ServiceError};
+use orrery_supervise::{Strategy, SupervisorSpec};
+
+use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
+use crate::config::GatewayConfig;
+use crate::error::StartError;
+use crate::http::{Gateway, Uploads};
+use crate::store::ControlPlane;
+
+pub use crate::http::table::routes as registered_routes;
+pub use crate::routes::openapi::document as openapi_document;
+
+/// Opens the control plane and gives the actor tree: keys before the server that reads their snapshot.
+pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
+    prepare(&context).await.map_err(ServiceError::prepare)
+}
+
+async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError> {
+    let settings: GatewayConfig = context.config.section()?;
+    settings.check().map_err(StartError::Settings)?;
+    let control = ControlPlane::open(&context.config.database_url).await?;
+    actors::bootstrap(&control, &settings).await?;
+
+    let directory = SharedDirectory::default();
+    let keys = KeyStore::spec(control.clone(), directory.clone());
+    let denials = Denials::spec(control.clone());
+    let signals = TaskSignals::new(settings.event_streams_max);
+    let folder = context.config.paths.data.join("uploads");
+    let uploads =
+        Uploads::open(&folder, settings.uploads_max).map_err(|source| StartError::Uploads { folder, source })?;
+    let gateway = Gateway {
+        bus: context.bus.clone(),
+        config: settings,
+        directory,
+        keys: keys.handle(),
+        denials: denials.handle(),
+        signals: signals.clone(),
+        uploads,
+        closing: tokio_util::sync::CancellationToken::new(),
+    };
+    let listen = context.config.http_listen;
+    let edge = SupervisorSpec::new("edge")
+        .strategy(Strategy::OneForOne)
+        .child(actors::follow_events(&context.bus, &signals))
+        .child(actors::http(listen, web::Data::from(Arc::new(gateway))));
+    Ok(SupervisorSpec::new("gateway")
+        .strategy(Strategy::OneForOne)
+        .child(actors::outbox(&control, &context.bus))
+        .child(keys)
+        .child(denials)
+        .child(edge))
+}

@@ -1,0 +1,14 @@
+//! One file per resource. A handler reads the request, calls the service that knows, and puts its answer into JSON.
+
+pub mod audit;
+pub mod identity;
+pub mod knowledge;
+pub mod openai;
+pub mod openapi;
+pub mod reviews;
+pub mod spend;
+pub mod system;
+pub mod task_events;
+mod task_view;
+pub mod tasks;
+pub mod workflows;

@@ -1,0 +1,167 @@
+//! Embeddings, as numbers or as base64 of little-endian 32-bit floats, which the Python package asks for.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use orrery_bus::verbs;
+use orrery_errors::{Error, ErrorCode};
+use orrery_proto::v1::{EmbedInput, EmbedOutput, InvokeReply, model_input, model_output};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::chat::model_name;
+use super::parameters::refuse_unsupported;
+use super::{COST_HEADER, MODEL_HEADER, answered_by, invocation};
+use crate::http::{Answer, Call, Failure, Gateway, body};
+
+const TEXTS_MAX: usize = 2048;
+
+/// Texts to embed.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct EmbeddingRequest {
+    /// A model that `GET /v1/models` lists, or `auto`.
+    model: String,
+    /// One text, or up to 2048.
+    #[schema(value_type = Object)]
+    input: Input,
+    /// `float` (default) or `base64`.
+    encoding_format: Option<String>,
+    /// Must be what the model gives.
+    dimensions: Option<u32>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Input {
+    One(String),
+    Many(Vec<String>),
+    Other(Value),
+}
+
+/// Embeddings in the order of the texts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbeddingList {
+    object: &'static str,
+    data: Vec<EmbeddingObject>,
+    model: String,
+    usage: EmbeddingUsage,
+}
+
+/// One embedding.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbeddingObject {
+    object: &'static str,
+    index: usize,
+    #[schema(value_type = Vec<f32>)]
+    embedding: Vector,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Vector {
+    Floats(Vec<f32>),
+    Base64(String),
+}
+
+/// Tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EmbeddingUsage {
+    prompt_tokens: u64,
+    total_tokens: u64,
+}
+
+impl EmbeddingRequest {
+    fn texts(&self) -> Result<Vec<String>, Failure> {
+        let texts = match &self.input {
+            Input::One(text) => vec![text.clone()],
+            Input::Many(texts) => texts.clone(),
+            Input::Other(_) => {
+                return Err(Failure::param("input", "input holds something other than texts; tokens are not taken"));
+            }
+        };
+        if texts.is_empty() || texts.len() > TEXTS_MAX || texts.iter().any(String::is_empty) {
+            return Err(Failure::param("input", format!("input holds 1 to {TEXTS_MAX} texts, none of them empty")));
+        }
+        Ok(texts)
+    }
+
+    fn wants_base64(&self) -> Result<bool, Failure> {
+        match self.encoding_format.as_deref() {
+            None | Some("float") => Ok(false),
+            Some("base64") => Ok(true),
+            Some(other) => {
+                Err(Failure::param("encoding_format", format!("encoding_format is {other:?}; use float or base64")))
+            }
+        }
+    }
+}
+
+/// Embeds texts.
+#[utoipa::path(post, path = "/v1/embeddings", tag = "openai", request_body = EmbeddingRequest,
+    responses((status = 200, body = EmbeddingList)))]
+pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
+    let wanted: EmbeddingRequest = body::json(&gateway, &request, payload).await?;
+    refuse_unsupported(&wanted.rest)?;
+    let base64 = wanted.wants_base64()?;
+    let texts = wanted.texts()?;
+    let count = texts.len();
+    let input = model_input::Kind::Embed(EmbedInput { texts });
+    let invoke = invocation(&gateway, &call, &request, &wanted.model, input)?;
+    let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
+    let model = answered_by(&reply);
+    let rows = rows(&reply, count)?;
+    let dimensions = rows.first().map_or(0, Vec::len);
+    if wanted.dimensions.is_some_and(|wanted| usize::try_from(wanted).ok() != Some(dimensions)) {
+        return Err(Failure::param("dimensions", format!("the model gives {dimensions} dimensions and no others")));
+    }
+    let object = |(index, row): (usize, Vec<f32>)| EmbeddingObject {
+        object: "embedding",
+        index,
+        embedding: if base64 { Vector::Base64(encode(&row)) } else { Vector::Floats(row) },
+    };
+    let usage = reply.usage.unwrap_or_default();
+    let list = EmbeddingList {
+        object: "list",
+        data: rows.into_iter().enumerate().map(object).collect(),
+        model: model_name(&reply.models, &wanted.model),
+        usage: EmbeddingUsage { prompt_tokens: usage.input_tokens, total_tokens: usage.input_tokens },
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((COST_HEADER, usage.cost_nanos.to_string()))
+        .insert_header((MODEL_HEADER, model))
+        .json(list))
+}
+
+fn rows(reply: &InvokeReply, count: usize) -> Result<Vec<Vec<f32>>, Failure> {
+    let failed = |message: &str| Failure::from(Error::new(ErrorCode::ModelFailed, message));
+    let Some(model_output::Kind::Embed(EmbedOutput { dimensions, values })) =
+        reply.output.as_ref().and_then(|output| output.kind.as_ref())
+    else {
+        return Err(failed("the model answered with something other than embeddings"));
+    };
+    let dimensions = usize::try_from(*dimensions).unwrap_or(0);
+    if dimensions == 0 || values.len() != dimensions * count {
+        return Err(failed("the model answered with another number of embeddings than there were texts"));
+    }
+    Ok(values.chunks(dimensions).map(<[f32]>::to_vec).collect())
+}
+
+fn encode(row: &[f32]) -> String {
+    let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+    STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_of_little_endian_floats() {
+        assert_eq!(encode(&[1.0, -2.0]), "AACAPwAAAMA=");
+    }
+}

@@ -1,0 +1,89 @@
+//! The catalogue in OpenAI's shape.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use orrery_bus::verbs;
+use orrery_errors::{Error, ErrorCode};
+use orrery_proto::v1::{CatalogueModel, ListModelsRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::{Answer, Call, Failure, Gateway};
+
+/// A model.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelObject {
+    id: String,
+    object: &'static str,
+    created: u64,
+    owned_by: String,
+    /// What OpenAI's shape has no place for.
+    orrery: CatalogueView,
+}
+
+/// What the catalogue knows of a model.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogueView {
+    /// `local` or `external`.
+    location: String,
+    capabilities: Vec<String>,
+    /// Classes of data that it may be given.
+    data_classes: Vec<String>,
+    input_nanos_per_token: u64,
+    output_nanos_per_token: u64,
+    healthy: bool,
+}
+
+/// A list of models.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelList {
+    object: &'static str,
+    data: Vec<ModelObject>,
+}
+
+impl From<CatalogueModel> for ModelObject {
+    fn from(model: CatalogueModel) -> Self {
+        Self {
+            id: model.name,
+            object: "model",
+            created: model.created,
+            owned_by: model.provider,
+            orrery: CatalogueView {
+                location: model.location,
+                capabilities: model.capabilities,
+                data_classes: model.data_classes,
+                input_nanos_per_token: model.input_nanos_per_token,
+                output_nanos_per_token: model.output_nanos_per_token,
+                healthy: model.healthy,
+            },
+        }
+    }
+}
+
+async fn catalogue(gateway: &Gateway, call: &Call) -> Result<Vec<ModelObject>, Failure> {
+    let list = ListModelsRequest { caller: call.caller() };
+    let reply = gateway.bus.call(verbs::router::MODELS, &call.context(), &list).await?;
+    Ok(reply.models.into_iter().map(ModelObject::from).collect())
+}
+
+/// The models that may be named.
+#[utoipa::path(get, path = "/v1/models", tag = "openai", responses((status = 200, body = ModelList)))]
+pub async fn list(gateway: Data<Gateway>, call: Call) -> Answer {
+    let data = catalogue(&gateway, &call).await?;
+    Ok(HttpResponse::Ok().json(ModelList { object: "list", data }))
+}
+
+/// One model.
+#[utoipa::path(get, path = "/v1/models/{model}", tag = "openai", params(("model" = String, Path)),
+    responses((status = 200, body = ModelObject)))]
+pub async fn get(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
+    let name = request.match_info().get("model").unwrap_or_default();
+    let models = catalogue(&gateway, &call).await?;
+    match models.into_iter().find(|model| model.id == name) {
+        Some(model) => Ok(HttpResponse::Ok().json(model)),
+        None => {
+            let message = format!("there is no model {name:?}; `GET /v1/models` lists them");
+            Err(Failure { param: Some("model".to_owned()), ..Error::new(ErrorCode::NotFound, message).into() })
+        }
+    }
+}

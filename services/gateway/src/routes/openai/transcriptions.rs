@@ -1,0 +1,210 @@
+//! Speech to text.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use orrery_bus::verbs;
+use orrery_errors::{Error, ErrorCode};
+use orrery_proto::v1::{InvokeReply, ReadInput, model_input, model_output};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::subtitles::{Cue, srt, vtt};
+use super::{COST_HEADER, MODEL_HEADER, answered_by, invocation};
+use crate::http::multipart::{self, Form};
+use crate::http::{Answer, Call, Failure, Gateway, Upload};
+
+const FILE: &str = "file";
+
+/// The form of a transcription.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)] // describes the form, which is read part by part
+pub struct TranscriptionForm {
+    /// The recording.
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    file: String,
+    /// A model that `GET /v1/models` lists, or `auto`.
+    model: String,
+    /// A hint, for example `en`.
+    language: Option<String>,
+    /// `json` (default), `text`, `verbose_json`, `srt` or `vtt`.
+    response_format: Option<String>,
+}
+
+/// A transcript.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Transcript {
+    text: String,
+}
+
+/// A transcript with its parts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct VerboseTranscript {
+    task: &'static str,
+    language: String,
+    /// Seconds.
+    duration: f64,
+    text: String,
+    segments: Vec<TranscriptSegment>,
+}
+
+/// A stretch of speech. Only what is known is told: there are no token ids.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TranscriptSegment {
+    id: usize,
+    /// Seconds.
+    start: f64,
+    /// Seconds.
+    end: f64,
+    text: String,
+    /// 0 to 1.
+    confidence: f32,
+}
+
+/// What matters of what was read.
+#[derive(Debug, Deserialize)]
+struct Content {
+    modality: String,
+    media_type: String,
+    #[serde(default)]
+    segments: Vec<Segment>,
+    duration_ms: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Segment {
+    text: String,
+    #[serde(default)]
+    confidence: f32,
+    span_ms: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Json,
+    Text,
+    VerboseJson,
+    Srt,
+    Vtt,
+}
+
+impl Format {
+    fn parse(text: Option<&str>) -> Result<Self, Failure> {
+        match text {
+            None | Some("json") => Ok(Self::Json),
+            Some("text") => Ok(Self::Text),
+            Some("verbose_json") => Ok(Self::VerboseJson),
+            Some("srt") => Ok(Self::Srt),
+            Some("vtt") => Ok(Self::Vtt),
+            Some(other) => {
+                let message = format!("response_format is {other:?}; use json, text, verbose_json, srt or vtt");
+                Err(Failure::param("response_format", message))
+            }
+        }
+    }
+}
+
+struct Order {
+    file: Upload,
+    model: String,
+    language: String,
+    format: Format,
+}
+
+/// Transcribes a recording. As `json` the answer holds the text alone.
+///
+/// `prompt` and `temperature` are taken without effect. `stream` and timestamps of words are refused.
+#[utoipa::path(post, path = "/v1/audio/transcriptions", tag = "openai",
+    request_body(content_type = "multipart/form-data", content = TranscriptionForm),
+    responses((status = 200, content((VerboseTranscript = "application/json"), (String = "text/plain"), (String = "text/vtt")))))]
+pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
+    let _place = gateway.uploads.enter()?;
+    let form = multipart::receive(&gateway, &request, payload, |part| part != FILE).await?;
+    let order = read(form)?;
+    let blob = gateway.uploads.store(&gateway.bus, &call.identity.tenant, order.file).await?;
+    let input = ReadInput { blob: Some(blob), schema_json: String::new(), language: order.language.clone() };
+    let invoke = invocation(&gateway, &call, &request, &order.model, model_input::Kind::Read(input))?;
+    let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
+    let content = content(&reply)?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header((COST_HEADER, reply.usage.unwrap_or_default().cost_nanos.to_string()));
+    response.insert_header((MODEL_HEADER, answered_by(&reply)));
+    let text = content.segments.iter().map(|segment| segment.text.trim()).collect::<Vec<_>>().join(" ");
+    Ok(match order.format {
+        Format::Json => response.json(Transcript { text }),
+        Format::Text => response.content_type("text/plain; charset=utf-8").body(format!("{text}\n")),
+        Format::VerboseJson => response.json(verbose(&content, text, order.language)),
+        Format::Srt => response.content_type("application/x-subrip; charset=utf-8").body(srt(&cues(&content))),
+        Format::Vtt => response.content_type("text/vtt; charset=utf-8").body(vtt(&cues(&content))),
+    })
+}
+
+fn read(mut form: Form) -> Result<Order, Failure> {
+    let model = form.take("model")?.ok_or_else(|| Failure::param("model", "the form has no part `model`"))?;
+    let language = form.take("language")?.unwrap_or_default();
+    let format = Format::parse(form.take("response_format")?.as_deref())?;
+    if form.take("stream")?.is_some_and(|stream| stream != "false") {
+        return Err(Failure::param("stream", "transcripts are not streamed; leave stream out"));
+    }
+    let granularities = form.texts.remove("timestamp_granularities[]").unwrap_or_default();
+    if granularities.iter().any(|granularity| granularity != "segment") {
+        return Err(Failure::param("timestamp_granularities[]", "only segments have timestamps here; leave word out"));
+    }
+    // Neither changes what a beam search hears.
+    form.texts.retain(|name, _| name != "prompt" && name != "temperature");
+    if let Some(name) = form.texts.keys().next() {
+        return Err(Failure::param(name, format!("the parameter {name} is not supported; leave it out")));
+    }
+    let mut files = form.files.into_iter();
+    match (files.next(), files.next()) {
+        (Some(file), None) => Ok(Order { file, model, language, format }),
+        (None, _) => Err(Failure::param(FILE, "the form has no part `file` with the recording")),
+        (Some(_), Some(_)) => Err(Failure::param(FILE, "the form has more than one part `file`")),
+    }
+}
+
+fn content(reply: &InvokeReply) -> Result<Content, Failure> {
+    let failed = |message: String| Failure::from(Error::new(ErrorCode::ModelFailed, message));
+    let Some(model_output::Kind::ContentJson(json)) = reply.output.as_ref().and_then(|output| output.kind.as_ref())
+    else {
+        return Err(failed("the model answered with something other than content".to_owned()));
+    };
+    let content: Content =
+        serde_json::from_str(json).map_err(|error| failed(format!("the model's content cannot be read: {error}")))?;
+    if content.modality != "audio" {
+        let message = format!("the file is {}, not a recording", content.media_type);
+        return Err(Failure { param: Some(FILE.to_owned()), ..Error::new(ErrorCode::InvalidMedia, message).into() });
+    }
+    Ok(content)
+}
+
+fn cues(content: &Content) -> Vec<Cue> {
+    let cue = |segment: &Segment| {
+        let (start_ms, end_ms) = segment.span_ms.unwrap_or_default();
+        Cue { start_ms, end_ms, text: segment.text.trim().to_owned() }
+    };
+    content.segments.iter().map(cue).collect()
+}
+
+fn verbose(content: &Content, text: String, language: String) -> VerboseTranscript {
+    let segment = |(id, segment): (usize, &Segment)| {
+        let (start, end) = segment.span_ms.unwrap_or_default();
+        TranscriptSegment {
+            id,
+            start: seconds(start),
+            end: seconds(end),
+            text: segment.text.clone(),
+            confidence: segment.confidence,
+        }
+    };
+    VerboseTranscript {
+        task: "transcribe",
+        language,
+        duration: seconds(content.duration_ms.unwrap_or(0)),
+        text,
+        segments: content.segments.iter().enumerate().map(segment).collect(),
+    }
+}
+
+fn seconds(millis: u64) -> f64 {
+    std::time::Duration::from_millis(millis).as_secs_f64()
+}

@@ -1,0 +1,76 @@
+//! The OpenAPI 3.1 document. A test holds it against the table of routes, in both directions.
+
+use actix_web::HttpResponse;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, SecurityRequirement};
+use utoipa::{Modify, OpenApi};
+
+use super::{audit, identity, knowledge, openai, reviews, spend, system, task_events, tasks, workflows};
+use crate::http::Answer;
+use crate::http::failure::{ErrorBody, OpenAiErrorBody};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Orrery",
+        description = "Tasks, reviews, knowledge, audit, spend and OpenAI-compatible model calls. Every call but this \
+                       document needs `Authorization: Bearer ok_…`. `Orrery-Deadline-Ms` says how long you will wait; \
+                       `Orrery-Trace-Id` in the answer leads to logs and traces."
+    ),
+    paths(
+        serve,
+        identity::me, identity::create_key, identity::list_keys, identity::revoke_key,
+        identity::create_tenant, identity::list_tenants,
+        tasks::submit, tasks::list, tasks::get, tasks::cancel, task_events::follow,
+        workflows::deploy, workflows::list,
+        reviews::list, reviews::get, reviews::claim, reviews::decide,
+        knowledge::collections, knowledge::documents, knowledge::search, knowledge::ingest, knowledge::delete,
+        audit::explain, audit::proof, audit::checkpoint, audit::export,
+        spend::get, spend::set_budget, system::status,
+        openai::models::list, openai::models::get, openai::chat::complete, openai::embeddings::create,
+        openai::transcriptions::create,
+    ),
+    components(schemas(ErrorBody, OpenAiErrorBody)),
+    modifiers(&Promises)
+)]
+struct Document;
+
+/// What holds for all routes: the key, and the shape of errors.
+struct Promises;
+
+impl Modify for Promises {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("key", bearer);
+        for item in document.paths.paths.values_mut() {
+            let operations =
+                [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().filter_map(Option::as_mut);
+            operations.for_each(promise);
+        }
+    }
+}
+
+fn promise(operation: &mut Operation) {
+    let tags = operation.tags.clone().unwrap_or_default();
+    if tags.iter().all(|tag| tag != "document") {
+        operation.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
+    }
+    let shape = if tags.iter().any(|tag| tag == "openai") { "OpenAiErrorBody" } else { "ErrorBody" };
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(shape))).build();
+    let failed =
+        ResponseBuilder::new().description("what went wrong, and what to do").content("application/json", content);
+    operation.responses.responses.insert("default".to_owned(), failed.build().into());
+}
+
+/// The document as JSON.
+pub fn document() -> Result<String, serde_json::Error> {
+    Document::openapi().to_pretty_json()
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "document", responses((status = 200, body = Object)))]
+pub async fn serve() -> Answer {
+    let document = document().map_err(|error| orrery_errors::Error::internal(&error))?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(document))
+}

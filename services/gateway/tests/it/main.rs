@@ -1,0 +1,12 @@
+//! The gateway as a process, over real HTTP, against a real bus, SQLite and PostgreSQL. The other services are played on
+//! the bus by `players`, which answer with what the test put there and keep what they were asked.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bad_input;
+mod identity;
+mod openai;
+mod openapi;
+mod players;
+mod services;
+mod tasks;
+mod world;

@@ -1,0 +1,385 @@
+//! The other services as the gateway meets them: on the bus, by their verbs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use orrery_bus::{Bus, CallContext, FrameSender, RunningServer, Server, verbs};
+use orrery_errors::{Error, ErrorCode};
+use orrery_proto::v1::*;
+use orrery_testkit::NatsServer;
+use orrery_types::{TaskId, TenantId};
+use parking_lot::Mutex;
+use serde_json::json;
+use uuid::Uuid;
+
+const LIMIT: usize = 64;
+
+#[derive(Default)]
+pub struct Seen {
+    pub tasks: HashMap<String, Task>,
+    pub by_key: HashMap<String, String>,
+    pub events: HashMap<String, Vec<TaskEvent>>,
+    pub callers: Vec<Caller>,
+    pub invocations: Vec<InvokeRequest>,
+    pub decisions: Vec<DecideReviewRequest>,
+    pub ingested: Vec<(IngestRequest, Vec<u8>)>,
+    pub budget: u64,
+}
+
+pub struct Players {
+    pub kernel: Bus,
+    pub audit: Bus,
+    pub seen: Arc<Mutex<Seen>>,
+    pub stream_was_cancelled: Arc<AtomicBool>,
+    _servers: Vec<RunningServer>,
+}
+
+type Shared = Arc<Mutex<Seen>>;
+
+impl Players {
+    pub async fn start(nats: &NatsServer) -> Self {
+        let seen = Shared::default();
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let connect = |user: &'static str| async move { nats.connect(user).await.unwrap() };
+        let (kernel, router) = (connect("kernel").await, connect("router").await);
+        let (retrieval, audit) = (connect("retrieval").await, connect("audit").await);
+        let servers = vec![
+            kernel_server(&kernel, &seen).start().await.unwrap(),
+            router_server(&router, &seen, &cancelled).start().await.unwrap(),
+            retrieval_server(&retrieval, &seen).start().await.unwrap(),
+            audit_server(&audit).start().await.unwrap(),
+        ];
+        Self { kernel, audit, seen, stream_was_cancelled: cancelled, _servers: servers }
+    }
+
+    /// Adds an event to a task, and says so as the kernel does.
+    pub async fn event(&self, task_id: &str, kind: &str) {
+        let (tenant, event) = {
+            let mut seen = self.seen.lock();
+            let tenant = seen.tasks[task_id].tenant.clone();
+            let events = seen.events.entry(task_id.to_owned()).or_default();
+            let event = TaskEvent {
+                task_id: task_id.to_owned(),
+                seq: events.len() as u64 + 1,
+                kind: kind.to_owned(),
+                pointer: "/do/0".to_owned(),
+                data_json: json!({"text": "a\nb"}).to_string(),
+                at_ms: 1_700_000_000_000,
+            };
+            events.push(event.clone());
+            (tenant, event)
+        };
+        let (entity, what) = event.kind.split_once('.').unwrap();
+        let subject = orrery_bus::subjects::event(&tenant, entity, what);
+        let body = json!({"subject": task_id, "data": {"task_id": task_id, "seq": event.seq}});
+        self.kernel.publish_durable(subject, &Uuid::now_v7().to_string(), body.to_string().into_bytes()).await.unwrap();
+    }
+}
+
+fn not_found(what: &str, name: &str) -> Error {
+    Error::new(ErrorCode::NotFound, format!("there is no {what} {name:?}"))
+}
+
+fn kernel_server(bus: &Bus, seen: &Shared) -> Server {
+    let shared = || seen.clone();
+    let (start, get, list, history, decide, deploy) = (shared(), shared(), shared(), shared(), shared(), shared());
+    Server::new(bus, "kernel", "1.0.0")
+        .handle(verbs::kernel::START, LIMIT, move |_, request: StartTaskRequest| {
+            let seen = start.clone();
+            async move {
+                if request.workflow == "unknown" {
+                    return Err(not_found("workflow", &request.workflow));
+                }
+                let mut seen = seen.lock();
+                let caller = request.caller.clone().unwrap();
+                seen.callers.push(caller.clone());
+                if let Some(id) = seen.by_key.get(&request.idempotency_key) {
+                    return Ok(Task { duplicate: true, ..seen.tasks[id].clone() });
+                }
+                let task = Task {
+                    id: TaskId::from_uuid(Uuid::now_v7()).to_string(),
+                    tenant: caller.tenant,
+                    workflow: format!("{}:1.0.0", request.workflow),
+                    status: TaskStatus::Running.into(),
+                    submitted_by: caller.principal,
+                    input_json: request.input_json,
+                    attachments: request.attachments,
+                    created_at_ms: 1_700_000_000_000,
+                    ..Task::default()
+                };
+                if !request.idempotency_key.is_empty() {
+                    seen.by_key.insert(request.idempotency_key, task.id.clone());
+                }
+                seen.tasks.insert(task.id.clone(), task.clone());
+                Ok(task)
+            }
+        })
+        .handle(verbs::kernel::GET, LIMIT, move |_, request: GetTaskRequest| {
+            let seen = get.clone();
+            async move {
+                let tenant = request.caller.unwrap().tenant;
+                let task = seen.lock().tasks.get(&request.task_id).filter(|task| task.tenant == tenant).cloned();
+                task.ok_or_else(|| not_found("task", &request.task_id))
+            }
+        })
+        .handle(verbs::kernel::LIST, LIMIT, move |_, request: ListTasksRequest| {
+            let seen = list.clone();
+            async move {
+                let keep = |task: &&Task| request.statuses.is_empty() || request.statuses.contains(&task.status);
+                let tasks = seen.lock().tasks.values().filter(keep).cloned().collect();
+                Ok(ListTasksReply { tasks, next_cursor: "more".to_owned() })
+            }
+        })
+        .handle(verbs::kernel::CANCEL, LIMIT, |_, request: CancelTaskRequest| async move {
+            let error_json = json!({"title": request.reason}).to_string();
+            Ok(Task { id: request.task_id, status: TaskStatus::Cancelled.into(), error_json, ..Task::default() })
+        })
+        .handle(verbs::kernel::HISTORY, LIMIT, move |_, request: TaskHistoryRequest| {
+            let seen = history.clone();
+            async move {
+                let seen = seen.lock();
+                if !seen.tasks.contains_key(&request.task_id) {
+                    return Err(not_found("task", &request.task_id));
+                }
+                let all = seen.events.get(&request.task_id).cloned().unwrap_or_default();
+                let finished = all.last().is_some_and(|event| event.kind == "task.completed");
+                let events = all.into_iter().filter(|event| event.seq > request.after_seq).collect();
+                Ok(TaskHistoryReply { events, finished })
+            }
+        })
+        .handle(verbs::kernel::REVIEWS, LIMIT, |_, _: ListReviewsRequest| async move {
+            Ok(ListReviewsReply { reviews: vec![review("rev_1")], next_cursor: String::new() })
+        })
+        .handle(verbs::kernel::DECIDE, LIMIT, move |_, request: DecideReviewRequest| {
+            let seen = decide.clone();
+            async move {
+                if request.caller.as_ref().unwrap().principal == "submitter" {
+                    return Err(Error::new(ErrorCode::Forbidden, "nobody reviews a task they submitted"));
+                }
+                seen.lock().decisions.push(request.clone());
+                let decided =
+                    Review { status: ReviewStatus::Decided.into(), decision: request.decision, ..review("rev_1") };
+                Ok(decided)
+            }
+        })
+        .handle(verbs::kernel::DEPLOY, LIMIT, move |_, request: DeployRequest| {
+            let seen = deploy.clone();
+            async move {
+                seen.lock().callers.push(request.caller.unwrap());
+                if request.source.contains("broken") {
+                    let fault = json!([{"line": 3, "reason": "unknown task"}]);
+                    return Err(Error::new(ErrorCode::InvalidDefinition, "the definition is invalid").detail(fault));
+                }
+                let definition =
+                    Definition { name: "claims".to_owned(), version: "1.0.0".to_owned(), ..Definition::default() };
+                Ok(DeployReply { definition: Some(definition), created: true })
+            }
+        })
+}
+
+fn review(id: &str) -> Review {
+    Review {
+        id: id.to_owned(),
+        task_id: "task_1".to_owned(),
+        title: "Check the amount".to_owned(),
+        subject_json: json!({"amount": 7}).to_string(),
+        status: ReviewStatus::Open.into(),
+        submitted_by: "submitter".to_owned(),
+        ..Review::default()
+    }
+}
+
+fn identity(name: &str) -> ModelIdentity {
+    ModelIdentity {
+        name: name.to_owned(),
+        version: "1".to_owned(),
+        digest: String::new(),
+        provider: "local".to_owned(),
+    }
+}
+
+fn router_server(bus: &Bus, seen: &Shared, cancelled: &Arc<AtomicBool>) -> Server {
+    let (invoke, stream, budget, spend) = (seen.clone(), seen.clone(), seen.clone(), seen.clone());
+    let cancelled = cancelled.clone();
+    let blobs = bus.clone();
+    Server::new(bus, "router", "1.0.0")
+        .handle(verbs::router::MODELS, LIMIT, |_, _: ListModelsRequest| async move {
+            let model = CatalogueModel {
+                name: "smollm2".to_owned(),
+                provider: "local".to_owned(),
+                created: 1_730_419_200,
+                ..Default::default()
+            };
+            Ok(ListModelsReply { models: vec![model] })
+        })
+        .handle(verbs::router::INVOKE, LIMIT, move |_, request: InvokeRequest| {
+            let (seen, bus) = (invoke.clone(), blobs.clone());
+            async move {
+                seen.lock().invocations.push(request.clone());
+                invoke_reply(&bus, request).await
+            }
+        })
+        .handle_stream(
+            verbs::router::STREAM,
+            LIMIT,
+            move |_: CallContext, request: InvokeRequest, frames: FrameSender<InvokeFrame>| {
+                let (seen, cancelled) = (stream.clone(), LeftBehind(cancelled.clone()));
+                async move {
+                    let said = last_message(&request);
+                    seen.lock().invocations.push(request.clone());
+                    if request.model == "missing" {
+                        return Err(Error::new(ErrorCode::NoModel, "there is no model \"missing\""));
+                    }
+                    let delta = |text: &str| InvokeFrame {
+                        kind: Some(invoke_frame::Kind::Delta(ChatDelta { text: text.to_owned() })),
+                    };
+                    if said == "forever" {
+                        loop {
+                            frames.send(&delta("on ")).await?;
+                            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                        }
+                    }
+                    for word in ["Good ", "day"] {
+                        frames.send(&delta(word)).await?;
+                    }
+                    if said == "break" {
+                        return Err(Error::new(ErrorCode::ModelFailed, "the provider went away"));
+                    }
+                    frames.send(&InvokeFrame { kind: Some(invoke_frame::Kind::Done(chat_reply("Good day"))) }).await?;
+                    cancelled.forget();
+                    Ok(())
+                }
+            },
+        )
+        .handle(verbs::router::SPEND, LIMIT, move |_, _: SpendRequest| {
+            let limit_nanos = spend.lock().budget;
+            async move { Ok(SpendReply { limit_nanos, currency: "EUR".to_owned(), ..SpendReply::default() }) }
+        })
+        .handle(verbs::router::SET_BUDGET, LIMIT, move |_, request: SetBudgetRequest| {
+            budget.lock().budget = request.limit_nanos;
+            async move { Ok(SetBudgetReply {}) }
+        })
+}
+
+/// Notices that a handler was dropped before it was done, which is how a caller that left ends it.
+struct LeftBehind(Arc<AtomicBool>);
+
+impl LeftBehind {
+    fn forget(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for LeftBehind {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn last_message(request: &InvokeRequest) -> String {
+    match request.input.as_ref().and_then(|input| input.kind.as_ref()) {
+        Some(model_input::Kind::Chat(chat)) => chat.messages.last().map(|m| m.content.clone()).unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+fn chat_reply(text: &str) -> InvokeReply {
+    let chat = ChatOutput { text: text.to_owned(), finish_reason: "stop".to_owned() };
+    InvokeReply {
+        output: Some(ModelOutput { kind: Some(model_output::Kind::Chat(chat)) }),
+        models: vec![identity("smollm2")],
+        usage: Some(Usage { input_tokens: 5, output_tokens: 2, cost_nanos: 625, ..Usage::default() }),
+        decision: None,
+    }
+}
+
+async fn invoke_reply(bus: &Bus, request: InvokeRequest) -> Result<InvokeReply, Error> {
+    let said = last_message(&request);
+    if said == "expensive" {
+        return Err(Error::new(ErrorCode::BudgetExceeded, "the budget of 2026-11 is used up"));
+    }
+    let kind = match request.input.unwrap().kind.unwrap() {
+        model_input::Kind::Chat(_) => return Ok(chat_reply(&format!("You said: {said}"))),
+        model_input::Kind::Embed(embed) => {
+            let values = embed.texts.iter().flat_map(|text| [text.len() as f32, 0.5]).collect();
+            model_output::Kind::Embed(EmbedOutput { dimensions: 2, values })
+        }
+        model_input::Kind::Read(read) => {
+            // The bytes come from the object store, as they do for the real reader.
+            let tenant = TenantId::new(&request.caller.unwrap().tenant).unwrap();
+            let bytes = bus.blobs().await?.get(&tenant, &read.blob.unwrap(), 1 << 20).await?;
+            let audio = bytes.starts_with(b"RIFF");
+            let content = json!({
+                "modality": if audio { "audio" } else { "text" }, "media_type": "audio/wav", "duration_ms": 2500,
+                "segments": [{"text": "Hello", "confidence": 0.9, "span_ms": [0, 1000]}, {"text": "there.", "confidence": 0.8, "span_ms": [1000, 2500]}],
+            });
+            model_output::Kind::ContentJson(content.to_string())
+        }
+        _ => return Err(Error::new(ErrorCode::NoModel, "not played")),
+    };
+    let usage = Usage { input_tokens: 4, ..Usage::default() };
+    Ok(InvokeReply {
+        output: Some(ModelOutput { kind: Some(kind) }),
+        models: vec![identity("other")],
+        usage: Some(usage),
+        decision: None,
+    })
+}
+
+fn retrieval_server(bus: &Bus, seen: &Shared) -> Server {
+    let (ingest, blobs) = (seen.clone(), bus.clone());
+    Server::new(bus, "retrieval", "1.0.0")
+        .handle(verbs::retrieval::INGEST, LIMIT, move |_, request: IngestRequest| {
+            let (seen, bus) = (ingest.clone(), blobs.clone());
+            async move {
+                let tenant = TenantId::new(&request.caller.as_ref().unwrap().tenant).unwrap();
+                let bytes = bus.blobs().await?.get(&tenant, request.blob.as_ref().unwrap(), 1 << 20).await?;
+                let reply = IngestReply {
+                    collection: request.collection.clone(),
+                    document: request.document.clone(),
+                    chunks: 1,
+                    changed: true,
+                    ..IngestReply::default()
+                };
+                seen.lock().ingested.push((request, bytes));
+                Ok(reply)
+            }
+        })
+        .handle(verbs::retrieval::SEARCH, LIMIT, |_, request: SearchRequest| async move {
+            let hit = Hit { text: request.query, clause: "H-2.1".to_owned(), score: 0.5, ..Hit::default() };
+            Ok(SearchReply { hits: vec![hit], collection_version: 3, embedding_model: Some(identity("minilm")) })
+        })
+}
+
+fn audit_server(bus: &Bus) -> Server {
+    Server::new(bus, "audit", "1.0.0")
+        .handle(verbs::audit::EXPLAIN, LIMIT, |_, request: ExplainRequest| async move {
+            Ok(ExplainReply {
+                explanation_json: json!({"task": request.task_id}).to_string(),
+                plain: "It was decided.\n".to_owned(),
+            })
+        })
+        .handle(verbs::audit::PROOF, LIMIT, |_, _: ProofRequest| async move {
+            Ok(ProofReply { proof: vec![1, 2, 3], verifier_key: "log+1+key".to_owned() })
+        })
+        .handle(verbs::audit::EXPORT, LIMIT, |_, request: ExportRequest| async move {
+            let record =
+                AuditRecord { kind: "task.started".to_owned(), facts_json: "{}".to_owned(), ..AuditRecord::default() };
+            let records = vec![ExportedRecord {
+                index: request.after_index + 1,
+                record: Some(record),
+                leaf_hash: "aa".to_owned(),
+            }];
+            Ok(ExportReply { records, tree_size: 9 })
+        })
+        .handle(verbs::audit::HEALTH, LIMIT, |_, _: HealthRequest| async move {
+            Ok(HealthReport {
+                service: "audit".to_owned(),
+                live: true,
+                ready: true,
+                tree_json: "{\"name\":\"audit\"}".to_owned(),
+                ..Default::default()
+            })
+        })
+}

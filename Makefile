@@ -16,8 +16,9 @@ setup: ## install what is missing: Redis, PostgreSQL, NATS, libtorch, ONNX Runti
 	@command -v cargo >/dev/null || { echo 'make: Rust is missing; install $(RUST_VERSION) or newer from https://rustup.rs and run make again' >&2; exit 1; }
 	@deploy/setup/setup.sh
 
+# With the tests, because they turn on features of shared dependencies: one set of features is compiled once, two are twice.
 build: setup ## build everything in release mode
-	cargo build $(CARGO_FLAGS)
+	cargo build $(CARGO_FLAGS) --all-targets
 
 demo: build ## run the insurer's claims intake end to end and verify every proof
 	.cache/target/release/orrery demo

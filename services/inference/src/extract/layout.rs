@@ -119,13 +119,6 @@ pub(super) fn median(mut values: Vec<f32>) -> Option<f32> {
 
 /// A coarse slope from the lines themselves, then the slope and tilt under which most lines share rows and edges.
 fn find_lean(lines: &[Line]) -> Lean {
-    let slopes = lines.iter().filter_map(|line| {
-        let [a, b, c, d] = line.quad;
-        let (from, to) = (mid(a, d), mid(b, c));
-        let width = to.x - from.x;
-        (width > 3.0 * line.height).then(|| (to.y - from.y) / width)
-    });
-    let coarse = median(slopes.collect()).unwrap_or(0.0);
     let count = lines.len().max(1) as f32;
     let centre = lines.iter().fold(Point::default(), |sum, line| {
         let [a, _, c, _] = line.quad;
@@ -133,14 +126,16 @@ fn find_lean(lines: &[Line]) -> Lean {
         Point { x: sum.x + at.x / count, y: sum.y + at.y / count }
     });
     let extent = lines.iter().map(|line| (line.quad[0].y - centre.y).abs()).fold(1.0, f32::max);
-    let mut best = Lean { slope: coarse, tilt: -coarse, centre, ..Lean::default() };
-    // Two rounds over the same small grid, the second finer, for the rows and then for the edges.
-    for (fit, reach) in [(Fit::Rows, 0.036), (Fit::Rows, 0.008), (Fit::Edges, 0.10), (Fit::Edges, 0.02)] {
+    let (slope, slope_by_y) = slopes(lines, centre);
+    let mut best = Lean { slope, slope_by_y, tilt: -slope, tilt_by_x: 0.0, centre };
+    // Two rounds over the same small grid, the second finer, for the rows and then for the edges. The reach stays well below
+    // the lean that would fold one row into the next.
+    for (fit, reach) in [(Fit::Rows, 0.016), (Fit::Rows, 0.005), (Fit::Edges, 0.10), (Fit::Edges, 0.02)] {
         let start = best;
         let mut best_score = f32::MIN;
         for step in -6..=6_i32 {
             for bend in -3..=3_i32 {
-                let (shift, curve) = (step as f32 / 6.0 * reach, bend as f32 / 3.0 * reach * 0.7 / extent);
+                let (shift, curve) = (step as f32 / 6.0 * reach, bend as f32 / 3.0 * reach / extent);
                 let mut lean = start;
                 match fit {
                     Fit::Rows => {
@@ -152,8 +147,9 @@ fn find_lean(lines: &[Line]) -> Lean {
                         lean.tilt_by_x += curve;
                     }
                 }
-                let effort = 0.02 * (step.abs() + bend.abs()) as f32;
-                let score = agreement(lines, &lean, fit) * (1.0 - 0.1 * effort);
+                // Without evidence the lines' own slope stands.
+                let effort = 0.001 * count * (step.abs() + bend.abs()) as f32;
+                let score = agreement(lines, &lean, fit) - effort;
                 if score > best_score {
                     (best_score, best) = (score, lean);
                 }
@@ -161,6 +157,36 @@ fn find_lean(lines: &[Line]) -> Lean {
         }
     }
     best
+}
+
+/// The lines' own slope and how it changes down the page: least squares over the wider ones, the widest counting most.
+fn slopes(lines: &[Line], centre: Point) -> (f32, f32) {
+    let (mut all, mut sum, mut sum_y, mut sum_yy, mut sum_ys) = (0.0_f32, 0.0_f32, 0.0_f32, 0.0_f32, 0.0_f32);
+    let measured: Vec<(f32, f32, f32)> = lines
+        .iter()
+        .filter_map(|line| {
+            let [a, b, c, d] = line.quad;
+            let (from, to) = (mid(a, d), mid(b, c));
+            let width = to.x - from.x;
+            (width > 3.0 * line.height)
+                .then(|| (f32::midpoint(from.y, to.y) - centre.y, (to.y - from.y) / width, width))
+        })
+        .collect();
+    let usual = median(measured.iter().map(|(_, slope, _)| *slope).collect()).unwrap_or(0.0);
+    for (y, slope, width) in measured.into_iter().filter(|(_, slope, _)| (slope - usual).abs() < 0.05) {
+        let (y, weight) = (y / 1000.0, width * width);
+        all += weight;
+        sum += weight * slope;
+        sum_y += weight * y;
+        sum_yy += weight * y * y;
+        sum_ys += weight * y * slope;
+    }
+    let spread = all * sum_yy - sum_y * sum_y;
+    if all <= 0.0 || spread < 1e-3 * all * all {
+        return (usual, 0.0);
+    }
+    let bend = ((all * sum_ys - sum_y * sum) / spread).clamp(-0.12, 0.12);
+    ((sum - bend * sum_y) / all, bend / 1000.0)
 }
 
 #[derive(Clone, Copy)]

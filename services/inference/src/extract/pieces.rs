@@ -9,6 +9,8 @@ use super::wording::{self, Wording};
 
 /// Least similarity of wording at which words count as a label.
 const SIMILARITY_MIN: f32 = 0.8;
+/// Least that remains of it after doubts about where the label begins and ends.
+const SPAN_MIN: f32 = 0.75;
 /// Most words in a label.
 const WORDS_MAX: usize = 8;
 
@@ -228,13 +230,21 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
                     similarity *= match (next_is_value, strict) {
                         (true, true) => 0.97,
                         (true, false) => 0.85,
+                        (false, _) if to > from => 0.8,
                         (false, _) => 0.7,
                     };
                 }
                 if before.is_some_and(|word| !word.closes) {
-                    similarity *= if last.closes || trails { 0.93 } else { 0.8 };
+                    // Behind a value a label may begin; behind other words it is more likely a part of them.
+                    let behind_value =
+                        before.and_then(|word| line.text.get(word.start..word.end)).is_some_and(is_value_like);
+                    similarity *= match (behind_value, last.closes || trails) {
+                        (true, true) => 0.95,
+                        (false, true) => 0.84,
+                        (_, false) => 0.8,
+                    };
                 }
-                if similarity >= SIMILARITY_MIN - 0.12 && (field.is_some() || similarity >= 0.9) {
+                if similarity >= SPAN_MIN && (field.is_some() || similarity >= 0.9) {
                     spans.push(Span {
                         line: index,
                         start: first.start,

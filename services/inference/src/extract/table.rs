@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::parse::{Amount, amount, amount_at_end};
+use super::parse::{Amount, amount, amount_at_end, amounts};
 use super::pieces::{Piece, Role};
 use super::wording::plain;
 
@@ -106,7 +106,7 @@ impl Bill {
                 .map(|cell| cell.text.as_str())
                 .collect::<Vec<_>>()
                 .join(" ");
-            let used: Vec<usize> = row.cells.iter().map(|cell| cell.at).collect();
+            let used = distinct(row);
             let confidence = row.cells.iter().map(|cell| cell.confidence).fold(1.0, f32::min);
             if let Some(kind) = sum_kind(&text) {
                 let mut pieces = used;
@@ -233,12 +233,31 @@ fn cells(piece: &Piece, at: usize) -> Vec<Cell> {
     };
     // The label of a sum belongs to the bill; that of any other field does not.
     let label = piece.role != Role::Text && sum_kind(&piece.text).is_none();
+    let single = amount(&piece.text);
+    if single.is_none()
+        && let Some(several) = amounts(&piece.text)
+    {
+        let width = (piece.right - piece.left) / several.len() as f32;
+        let place = |index: usize| piece.left + width * index as f32;
+        let cells = several.into_iter().enumerate().map(|(index, amount)| Cell {
+            right: place(index + 1),
+            ..cell(&piece.text, Some(amount), place(index), false)
+        });
+        return cells.collect();
+    }
     if piece.role == Role::Text
         && let Some((text, amount)) = amount_at_end(&piece.text)
     {
         return vec![cell(text, None, piece.left, false), cell(&piece.text, Some(amount), piece.right, false)];
     }
-    vec![cell(&piece.text, amount(&piece.text), piece.left, label)]
+    vec![cell(&piece.text, single, piece.left, label)]
+}
+
+/// The pieces of a row; one piece may hold several cells.
+fn distinct(row: &Row) -> Vec<usize> {
+    let mut pieces: Vec<usize> = row.cells.iter().map(|cell| cell.at).collect();
+    pieces.dedup();
+    pieces
 }
 
 fn is_words(text: &str) -> bool {
@@ -326,7 +345,7 @@ fn item(row: &Row, last: &Cell, amount: Amount, text: String, confidence: f32) -
         unit_price,
         amount: amount.cents,
         confidence,
-        pieces: row.cells.iter().map(|cell| cell.at).collect(),
+        pieces: distinct(row),
         left: row.cells.iter().find(|cell| is_words(&cell.text)).map_or(0.0, |cell| cell.left),
         middle: row.middle,
         page: row.page,

@@ -9,7 +9,12 @@ pub struct Wording {
     tokens: Vec<String>,
     /// The tokens without spaces, for text in which the reader lost them.
     joined: String,
+    /// How often each letter and digit occurs: two texts whose letters differ much cannot be spelled alike.
+    letters: [u8; 36],
 }
+
+/// Changes, in tenths of the length, beyond which spellings are not compared.
+const SPELLING_CHANGES_TENTHS: usize = 3;
 
 const FILLERS: &[&str] = &[
     "the",
@@ -100,7 +105,14 @@ impl Wording {
             .map(|token| expand(token).to_owned())
             .collect();
         let tokens = if kept.is_empty() { tokens } else { kept };
-        Self { joined: tokens.concat(), tokens }
+        let joined = tokens.concat();
+        let mut letters = [0_u8; 36];
+        for digit in joined.chars().filter_map(|c| c.to_digit(36)) {
+            if let Some(count) = letters.get_mut(digit as usize) {
+                *count = count.saturating_add(1);
+            }
+        }
+        Self { joined, tokens, letters }
     }
 
     /// Whether no word is left.
@@ -121,8 +133,10 @@ impl Wording {
         if self.joined == other.joined {
             return 1.0;
         }
-        let (short, long) = (self.joined.len().min(other.joined.len()), self.joined.len().max(other.joined.len()));
-        let spelled = if short * 10 >= long * 7 {
+        let long = self.joined.len().max(other.joined.len());
+        let differing: usize = self.letters.iter().zip(&other.letters).map(|(a, b)| usize::from(a.abs_diff(*b))).sum();
+        // One change of spelling alters at most two of the counts.
+        let spelled = if differing * 10 <= long * 2 * SPELLING_CHANGES_TENTHS {
             strsim::normalized_damerau_levenshtein(&self.joined, &other.joined) as f32
         } else {
             0.0
@@ -131,14 +145,21 @@ impl Wording {
     }
 
     fn shared(&self, other: &Self) -> f32 {
-        let mut free: Vec<&String> = other.tokens.iter().collect();
-        let mut matched = 0.0_f32;
+        let (mut used, mut matched) = (0_u64, 0.0_f32);
         for token in &self.tokens {
-            let found = free.iter().position(|candidate| same_word(token, candidate));
-            if let Some(at) = found {
-                free.remove(at);
+            let found = other
+                .tokens
+                .iter()
+                .take(64)
+                .enumerate()
+                .find(|(at, word)| used & (1 << at) == 0 && same_word(token, word));
+            if let Some((at, _)) = found {
+                used |= 1 << at;
                 matched += weight(token);
             }
+        }
+        if matched == 0.0 {
+            return 0.0;
         }
         let all: f32 = self.tokens.iter().chain(&other.tokens).map(weight).sum();
         // Word order carries little sense in labels, but some: a hair below the same wording.
@@ -152,5 +173,11 @@ fn weight(token: impl AsRef<str>) -> f32 {
 }
 
 fn same_word(a: &str, b: &str) -> bool {
-    a == b || (a.len() >= 4 && b.len() >= 4 && strsim::normalized_damerau_levenshtein(a, b) >= 0.8)
+    let ends = |text: &str| (text.as_bytes().first().copied(), text.as_bytes().last().copied());
+    a == b
+        || (a.len() >= 4
+            && b.len() >= 4
+            && a.len().abs_diff(b.len()) <= 2
+            && (ends(a).0 == ends(b).0 || ends(a).1 == ends(b).1)
+            && strsim::normalized_damerau_levenshtein(a, b) >= 0.8)
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub use date::date;
 pub use identifier::identifier;
-pub use money::{Amount, amount, amount_at_end};
+pub use money::{Amount, amount, amount_at_end, amounts};
 pub use phone::phone;
 
 use super::schema::{Field, Kind};

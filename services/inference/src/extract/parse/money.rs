@@ -86,6 +86,20 @@ pub fn amount_at_end(text: &str) -> Option<(&str, Amount)> {
     Some((found.name("text")?.as_str().trim(), amount))
 }
 
+/// Reads a text that is two or more amounts and nothing else, which a reader ran together: `2 45.00 90.00`.
+pub fn amounts(text: &str) -> Option<Vec<Amount>> {
+    let mut found = Vec::new();
+    for word in text.split_whitespace() {
+        match strict(word) {
+            Some(amount) => found.push(amount),
+            None if matches!(word, "EUR" | "€" | "£" | "$" | "GBP" | "USD" | "CHF" | "x" | "×" | "@") => {}
+            None => return None,
+        }
+    }
+    let explicit = found.iter().filter(|amount| amount.explicit).count();
+    (found.len() >= 2 && explicit >= 1).then_some(found)
+}
+
 /// The last separator followed by one or two digits starts the decimals; every other one groups thousands.
 fn cents(number: &str) -> Option<(i64, bool)> {
     let negative = number.starts_with(['-', '−', '–']);

@@ -182,12 +182,14 @@ impl Whisper {
                 .filter(|(token, _)| **token < self.tokens.markers.end)
                 .map(|(_, log)| *log)
                 .collect();
+            let average_log_probability = written.iter().sum::<f32>() / written.len().max(1) as f32;
             let text = self.tokens.text(tokens).trim().to_owned();
-            (!text.is_empty()).then(|| Segment {
+            let spoken = !text.is_empty() && !quality.is_imagined(average_log_probability);
+            spoken.then(|| Segment {
                 start_ms: offset_ms + segment.start_ms,
                 end_ms: offset_ms + segment.end_ms,
                 text,
-                average_log_probability: written.iter().sum::<f32>() / written.len().max(1) as f32,
+                average_log_probability,
                 no_speech_probability: quality.no_speech_probability,
             })
         });

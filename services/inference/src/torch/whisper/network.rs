@@ -214,7 +214,8 @@ impl Written {
 
 pub(super) struct Decoder {
     shape: Shape,
-    embeddings: Tensor,
+    /// Embeddings, one column per token: a few rows times this is twice as fast as times its transpose.
+    vocabulary: Tensor,
     positions: Tensor,
     layers: Vec<DecoderLayer>,
     norm: LayerNorm,
@@ -232,7 +233,10 @@ impl Decoder {
         let width = shape.width;
         Ok(Self {
             shape,
-            embeddings: weights.take("decoder/embeddings/weight", &[vocabulary, width])?,
+            vocabulary: weights
+                .take("decoder/embeddings/weight", &[vocabulary, width])?
+                .f_transpose(0, 1)?
+                .f_contiguous()?,
             positions: weights.take("decoder/position_encodings/encodings", &[CONTEXT, width])?,
             layers: (0..layers)
                 .map(|index| DecoderLayer::take(weights, &format!("decoder/layer_{index}"), width))
@@ -266,8 +270,9 @@ impl Decoder {
         let ids = Tensor::f_from_slice(tokens)?.f_to_device(self.device)?;
         let position = written.length;
         let mut hidden = self
-            .embeddings
-            .f_index_select(0, &ids)?
+            .vocabulary
+            .f_index_select(1, &ids)?
+            .f_transpose(0, 1)?
             .f_add(&self.positions.f_narrow(0, position, 1)?)?
             .f_unsqueeze(1)?;
         let caches = written.layers.iter_mut().zip(&heard.layers);
@@ -288,7 +293,7 @@ impl Decoder {
             hidden = layer.feed_forward.add_to(&hidden)?;
         }
         written.length += 1;
-        self.norm.forward(&hidden.f_squeeze_dim(1)?)?.f_linear(&self.embeddings, None::<&Tensor>)
+        self.norm.forward(&hidden.f_squeeze_dim(1)?)?.f_mm(&self.vocabulary)
     }
 }
 

@@ -21,8 +21,13 @@ pub(super) struct Quality {
 impl Quality {
     /// Nobody speaks: the network says so and is unsure about the words that it found nevertheless.
     pub(super) fn is_silence(&self) -> bool {
-        self.no_speech_probability > NO_SPEECH_PROBABILITY_MAX
-            && self.average_log_probability < AVERAGE_LOG_PROBABILITY_MIN
+        self.is_imagined(self.average_log_probability)
+    }
+
+    /// Words found where nobody speaks, as `is_silence` for one segment and its text alone: the timestamps around a
+    /// hallucinated word are probable and hide how improbable the word is.
+    pub(super) fn is_imagined(&self, words_log_probability: f32) -> bool {
+        self.no_speech_probability > NO_SPEECH_PROBABILITY_MAX && words_log_probability < AVERAGE_LOG_PROBABILITY_MIN
     }
 
     /// The text goes round in circles.
@@ -66,5 +71,6 @@ mod tests {
         let silence = quality(1.2, -1.3, 0.9);
         assert!(silence.is_silence() && !silence.is_doubtful());
         assert!(!quality(1.2, -0.3, 0.9).is_silence());
+        assert!(quality(1.2, -0.3, 0.9).is_imagined(-2.8) && !quality(1.2, -0.3, 0.1).is_imagined(-2.8));
     }
 }

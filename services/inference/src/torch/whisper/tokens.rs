@@ -47,7 +47,8 @@ impl Markers {
     /// Tokens that may not come next, given what the window has so far.
     pub(super) fn forbidden(&self, written: &[u32]) -> Vec<Range<u32>> {
         let first = self.first_timestamp;
-        let mut forbidden = vec![self.no_timestamps..self.no_timestamps + 1];
+        let mut forbidden = Vec::with_capacity(4);
+        forbidden.push(self.no_timestamps..self.no_timestamps + 1);
         let Some((&last, earlier)) = written.split_last() else {
             // A window begins with a timestamp.
             forbidden.push(0..first);

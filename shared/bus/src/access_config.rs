@@ -31,6 +31,18 @@ impl Credentials {
         Self { passwords: users.map(|user| (user, format!("{:032x}", rand::random::<u128>()))).collect() }
     }
 
+    /// Passwords kept from an earlier start; users that have appeared since get fresh ones.
+    pub fn restore(kept: BTreeMap<String, String>, tenants: &[&str]) -> Self {
+        let mut credentials = Self::generate(tenants);
+        credentials.passwords.extend(kept);
+        credentials
+    }
+
+    /// All of them by user, for a file that only its owner can read.
+    pub fn passwords(&self) -> &BTreeMap<String, String> {
+        &self.passwords
+    }
+
     /// The password of a user.
     pub fn password(&self, user: &str) -> Option<&str> {
         self.passwords.get(user).map(String::as_str)

@@ -32,6 +32,8 @@ pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 pub const URL: &str = "ORRERY_URL";
 /// The API key that the command line uses.
 pub const API_KEY: &str = "ORRERY_API_KEY";
+/// OpenMP's own name: whether idle threads of libtorch sleep (`PASSIVE`) or spin.
+pub const OMP_WAIT_POLICY: &str = "OMP_WAIT_POLICY";
 /// Home folder of the user.
 pub const HOME: &str = "HOME";
 

@@ -1,0 +1,52 @@
+//! `orrery workflow`: deploy and list.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::cli::Globals;
+use crate::client::{self, Gateway};
+use crate::output::{Output, Table, text};
+
+/// What to do with workflows.
+#[derive(Debug, Subcommand)]
+pub enum WorkflowCommand {
+    /// Check a definition and make it available.
+    Deploy { file: PathBuf },
+    /// List what is deployed.
+    List,
+}
+
+/// Runs it.
+pub async fn run(globals: &Globals, command: WorkflowCommand, output: Output) -> Result<()> {
+    let gateway = client::connect(globals)?;
+    match command {
+        WorkflowCommand::Deploy { file } => {
+            let deployed = deploy(&gateway, &file).await?;
+            output.show(&deployed, |found| text::fields(found, &["namespace", "name", "version", "hash", "created"]));
+        }
+        WorkflowCommand::List => output.show(&gateway.get(&["workflows"], &[]).await?, many),
+    }
+    Ok(())
+}
+
+/// Sends a definition; deploying the same one again changes nothing.
+pub async fn deploy(gateway: &Gateway, file: &Path) -> Result<Value> {
+    let content = std::fs::read(file).with_context(|| format!("cannot read the workflow {}", file.display()))?;
+    let json = file.extension().is_some_and(|extension| extension == "json");
+    let media_type = if json { "application/json" } else { "application/yaml" };
+    let sent = gateway.send_bytes(Method::POST, &["workflows"], media_type, content).await;
+    sent.with_context(|| format!("{} was not deployed", file.display()))
+}
+
+fn many(workflows: &Value) -> String {
+    let columns = ["namespace", "name", "version", "title", "hash"];
+    let mut table = Table::new(&columns);
+    for workflow in text::rows(workflows) {
+        table.row(columns.map(|name| text::field(workflow, name)));
+    }
+    table.or("no workflows; deploy one with `orrery workflow deploy FILE`")
+}

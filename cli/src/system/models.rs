@@ -1,0 +1,33 @@
+//! The models of this machine, signed by this machine's own key. Set-up has checked where they came from; from then on
+//! the signature shows that nothing was changed.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use orrery_config::Paths;
+use orrery_modelrepo::{Repository, SigningKeyFile};
+
+/// The key that signs.
+pub fn signing_key(paths: &Paths) -> PathBuf {
+    paths.cache.join("keys/model-signing.key")
+}
+
+/// The keys whose signatures count.
+pub fn trusted(paths: &Paths) -> PathBuf {
+    paths.cache.join("keys/trusted")
+}
+
+/// Signs what has no signature yet. What has one is left alone, whatever it is worth: inference judges it at load, and
+/// a changed file must never be signed without someone asking for it.
+pub fn sign_new(paths: &Paths) -> Result<()> {
+    let models = Repository::new(paths.models()).list().context("the models are not set up; run `make setup`")?;
+    let unsigned: Vec<_> = models.iter().filter(|model| !model.is_signed()).collect();
+    if unsigned.is_empty() {
+        return Ok(());
+    }
+    let key = SigningKeyFile::open_or_create(&signing_key(paths), &trusted(paths))?;
+    for model in unsigned {
+        model.sign(&key)?;
+    }
+    Ok(())
+}

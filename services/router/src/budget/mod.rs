@@ -75,13 +75,21 @@ pub struct Budgets {
     redis: RedisState,
     settings: Mutex<HashMap<String, (Instant, Option<BudgetRow>)>>,
     reservations: Reservations,
+    /// One seeds, the others wait and find it done.
+    seeding: tokio::sync::Mutex<()>,
 }
 
 impl Budgets {
     /// Does not connect yet: a router starts, and says what it cannot do, without Redis.
     pub fn new(ledger: Ledger, redis_url: &str) -> Result<Self, redis::RedisError> {
         let redis = RedisState::new(redis_url)?;
-        Ok(Self { ledger, redis, settings: Mutex::default(), reservations: Reservations::default() })
+        Ok(Self {
+            ledger,
+            redis,
+            settings: Mutex::default(),
+            reservations: Reservations::default(),
+            seeding: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Holds `amount` until the call is settled, or at the latest one minute after `deadline`.
@@ -180,9 +188,15 @@ impl Budgets {
         now: UnixMillis,
         expires: UnixMillis,
     ) -> Result<Reserved, HoldError> {
-        let stale = self.reservations.take_stale(tenant, window);
         let mut answer = Reserved::Stale;
-        if !stale {
+        if !self.reservations.is_stale(tenant, window) {
+            answer = self.redis.reserve(tenant, window, id, amount, now, expires).await?;
+        }
+        if !matches!(answer, Reserved::Stale) {
+            return Ok(answer);
+        }
+        let _one = self.seeding.lock().await;
+        if !self.reservations.take_stale(tenant, window) {
             answer = self.redis.reserve(tenant, window, id, amount, now, expires).await?;
         }
         if matches!(answer, Reserved::Stale) {

@@ -13,7 +13,7 @@ use crate::domain::window::Window;
 use crate::store::BudgetRow;
 
 /// A budget check slower than this counts as no answer.
-const TIMEOUT: Duration = Duration::from_millis(250);
+const TIMEOUT: Duration = Duration::from_millis(750);
 /// A month's state outlives the month.
 const KEEP: Duration = Duration::from_secs(40 * 86_400);
 

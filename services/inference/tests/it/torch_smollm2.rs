@@ -10,7 +10,7 @@ use orrery_inference::torch::smollm2::{
 use serde::Deserialize;
 
 use crate::ocr_engine::fixture;
-use crate::torch_models::SMOLLM2;
+use crate::torch_models::smollm2;
 
 /// What transformers 5.23 makes of the GGUF file in 32-bit floats.
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ fn request(prompt: &str, tokens_max: usize) -> GenerateRequest {
 
 fn generate(request: &GenerateRequest) -> (Generated, Vec<Token>) {
     let mut tokens = Vec::new();
-    let generated = SMOLLM2.generate(request, |token| {
+    let generated = smollm2().generate(request, |token| {
         tokens.push(token.clone());
         ControlFlow::Continue(())
     });
@@ -57,10 +57,10 @@ fn prompts_tokens_and_scores_are_those_of_transformers() {
             .into_iter()
             .map(|message| ChatMessage { role: message.role, content: message.content })
             .collect();
-        let prompt = SMOLLM2.chat_prompt(&messages).unwrap();
+        let prompt = smollm2().chat_prompt(&messages).unwrap();
         assert_eq!(prompt, published.prompt);
-        assert_eq!(SMOLLM2.tokenize(&prompt).unwrap(), published.ids);
-        let scores = SMOLLM2.next_token_logits(&published.ids).unwrap();
+        assert_eq!(smollm2().tokenize(&prompt).unwrap(), published.ids);
+        let scores = smollm2().next_token_logits(&published.ids).unwrap();
         for (token, score) in published.top {
             assert!((scores[token] - score).abs() < 5e-3, "{} for {score}", scores[token]);
         }
@@ -111,7 +111,7 @@ fn the_limit_ends_the_text_and_a_caller_that_leaves_too() {
     assert_eq!((generated.finish, generated.usage.completion_tokens), (FinishReason::Length, 5));
 
     let mut seen = 0;
-    let cancelled = SMOLLM2.generate(&request(prompt, 1000), |_| {
+    let cancelled = smollm2().generate(&request(prompt, 1000), |_| {
         seen += 1;
         if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
@@ -132,13 +132,13 @@ fn a_seed_decides_the_text() {
 
 #[test]
 fn prompts_beyond_the_context_and_odd_parameters_are_refused() {
-    let long = "word ".repeat(SMOLLM2.context_length() + 1);
-    assert!(matches!(SMOLLM2.start(&request(&long, 1)), Err(ModelError::TooLong { .. })));
-    assert!(matches!(SMOLLM2.start(&request("a", 0)), Err(ModelError::InvalidInput(_))));
+    let long = "word ".repeat(smollm2().context_length() + 1);
+    assert!(matches!(smollm2().start(&request(&long, 1)), Err(ModelError::TooLong { .. })));
+    assert!(matches!(smollm2().start(&request("a", 0)), Err(ModelError::InvalidInput(_))));
     let mut odd = request("a", 1);
     odd.sampling.temperature = f32::NAN;
-    assert!(matches!(SMOLLM2.start(&odd), Err(ModelError::InvalidInput(_))));
-    assert!(matches!(SMOLLM2.next_token_logits(&[]), Err(ModelError::InvalidInput(_))));
+    assert!(matches!(smollm2().start(&odd), Err(ModelError::InvalidInput(_))));
+    assert!(matches!(smollm2().next_token_logits(&[]), Err(ModelError::InvalidInput(_))));
 }
 
 #[test]

@@ -6,12 +6,12 @@ use orrery_inference::torch::ModelError;
 use orrery_inference::torch::silero::{SileroVad, SpanRules};
 use orrery_inference::torch::whisper::{SpeechMap, TranscribeOptions, Transcript, Whisper};
 
-use crate::torch_models::{CLIPS, VAD, WHISPER, recording, whisper_files};
+use crate::torch_models::{CLIPS, recording, vad, whisper, whisper_files};
 
 const SECOND: usize = 16_000;
 
 fn transcribe(samples: &[f32]) -> Transcript {
-    WHISPER.transcribe(samples, &TranscribeOptions::default(), |_| ControlFlow::Continue(())).unwrap()
+    whisper().transcribe(samples, &TranscribeOptions::default(), |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// Words in small letters without punctuation, the way the data set writes them.
@@ -77,7 +77,7 @@ fn a_recording_longer_than_a_window_is_heard_to_its_end() {
 fn a_caller_that_leaves_ends_the_transcription() {
     let mut samples = recording(CLIPS[1].0);
     samples.extend(vec![0.0; 40 * SECOND]);
-    let transcript = WHISPER.transcribe(&samples, &TranscribeOptions::default(), |_| ControlFlow::Break(()));
+    let transcript = whisper().transcribe(&samples, &TranscribeOptions::default(), |_| ControlFlow::Break(()));
     assert!(transcript.unwrap().cancelled);
 }
 
@@ -87,15 +87,15 @@ fn nothing_and_too_much_are_told_apart_from_speech() {
     assert_eq!(transcribe(&[0.0; 1000]).segments, []);
     assert_eq!(transcribe(&[0.0; 20 * SECOND]).segments, []);
     let endless = vec![0.0; 3 * 60 * 60 * SECOND];
-    let refused = WHISPER.transcribe(&endless, &TranscribeOptions::default(), |_| ControlFlow::Continue(()));
+    let refused = whisper().transcribe(&endless, &TranscribeOptions::default(), |_| ControlFlow::Continue(()));
     assert!(matches!(refused, Err(ModelError::InvalidInput(_))));
-    let refused = WHISPER.transcribe(&[], &TranscribeOptions { beam_width: 0 }, |_| ControlFlow::Continue(()));
+    let refused = whisper().transcribe(&[], &TranscribeOptions { beam_width: 0 }, |_| ControlFlow::Continue(()));
     assert!(matches!(refused, Err(ModelError::InvalidInput(_))));
 }
 
 #[test]
 fn silence_and_noise_are_no_speech() {
-    let mut vad = VAD.lock().unwrap();
+    let mut vad = vad();
     let rules = SpanRules::default();
     assert_eq!(vad.detect(&[0.0; 5 * SECOND], &rules).unwrap(), []);
     assert_eq!(vad.detect(&[], &rules).unwrap(), []);
@@ -112,7 +112,7 @@ fn speech_is_found_where_the_published_helper_finds_it() {
     let mut samples = clip.clone();
     samples.extend([0.0; 2 * SECOND]);
     samples.extend(&clip);
-    let mut vad = VAD.lock().unwrap();
+    let mut vad = vad();
     let alone = vad.detect(&clip, &SpanRules::default()).unwrap();
     let times: Vec<(u64, u64)> = alone.iter().map(|span| (span.start_ms, span.end_ms)).collect();
     assert_eq!(times, [(226, 2878)]);

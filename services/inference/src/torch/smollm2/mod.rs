@@ -29,7 +29,7 @@ use self::tokenizer::TextTokenizer;
 use super::ModelError;
 use super::device::without_gradients;
 
-/// A loaded model. Shared freely between threads that take turns; each generation has its own cache.
+/// A loaded model. Each generation has its own cache.
 pub struct SmolLm2 {
     decoder: Decoder,
     tokenizer: TextTokenizer,

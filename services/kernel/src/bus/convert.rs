@@ -1,0 +1,185 @@
+//! Between wire messages and rows. Wire types stop here.
+
+use std::collections::BTreeMap;
+
+use orrery_errors::{Error, ErrorCode};
+use orrery_proto::v1;
+use orrery_types::{Sha256Digest, TenantId};
+
+use crate::domain::command::{Attachment, Person};
+use crate::store::{DefinitionRow, JournalRow, ReviewRow, RunRow, review_status, status};
+
+/// Attachments of one task.
+const ATTACHMENTS_MAX: usize = 64;
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorCode::InvalidRequest, message)
+}
+
+/// Who asks; every call names somebody.
+pub(super) fn caller(caller: Option<v1::Caller>) -> Result<(TenantId, Person), Error> {
+    let caller = caller.ok_or_else(|| invalid("the caller is missing"))?;
+    let tenant = TenantId::new(&caller.tenant).map_err(|error| invalid(error.to_string()))?;
+    if caller.principal.is_empty() {
+        return Err(invalid("the caller's principal is missing"));
+    }
+    Ok((tenant, Person { principal: caller.principal, roles: caller.roles }))
+}
+
+pub(super) fn definition(row: DefinitionRow, with_source: bool) -> v1::Definition {
+    v1::Definition {
+        namespace: row.namespace,
+        name: row.name,
+        version: row.version,
+        hash: row.hash,
+        title: row.title,
+        deployed_at_ms: unsigned(row.deployed_ms),
+        source: if with_source { row.source } else { String::new() },
+    }
+}
+
+pub(super) fn attachments(list: Vec<v1::Attachment>) -> Result<BTreeMap<String, Attachment>, Error> {
+    if list.len() > ATTACHMENTS_MAX {
+        return Err(invalid(format!("a task takes {ATTACHMENTS_MAX} attachments at most")));
+    }
+    let mut named = BTreeMap::new();
+    for it in list {
+        let blob = it.blob.ok_or_else(|| invalid(format!("the attachment {:?} has no content", it.name)))?;
+        let attachment = Attachment {
+            key: blob.key,
+            sha256: blob.sha256,
+            size_bytes: blob.size_bytes,
+            media_type: blob.media_type,
+            name: blob.name,
+        };
+        if named.insert(it.name.clone(), attachment).is_some() {
+            return Err(invalid(format!("two attachments are named {:?}", it.name)));
+        }
+    }
+    Ok(named)
+}
+
+fn blob(it: &Attachment) -> v1::BlobRef {
+    v1::BlobRef {
+        key: it.key.clone(),
+        sha256: it.sha256.clone(),
+        size_bytes: it.size_bytes,
+        media_type: it.media_type.clone(),
+        name: it.name.clone(),
+    }
+}
+
+/// What makes two requests to start a task the same.
+pub(super) fn request_digest(request: &v1::StartTaskRequest, principal: &str) -> String {
+    let mut text = format!("{principal}\n{}\n{}\n", request.workflow, request.input_json);
+    for attachment in &request.attachments {
+        let sha256 = attachment.blob.as_ref().map_or("", |blob| blob.sha256.as_str());
+        text.push_str(&format!("{}={sha256}\n", attachment.name));
+    }
+    Sha256Digest::of(text.as_bytes()).to_string()
+}
+
+pub(super) fn task(row: RunRow) -> v1::Task {
+    let attachments: BTreeMap<String, Attachment> = serde_json::from_str(&row.attachments).unwrap_or_default();
+    let attachment = |(name, it): (&String, &Attachment)| v1::Attachment { name: name.clone(), blob: Some(blob(it)) };
+    v1::Task {
+        id: row.id,
+        tenant: row.tenant,
+        workflow: format!("{}:{}", row.workflow, row.version),
+        definition_hash: row.definition_hash,
+        status: task_status(&row.status) as i32,
+        output_json: row.output,
+        error_json: row.error,
+        submitted_by: row.submitted_by,
+        created_at_ms: unsigned(row.created_ms),
+        updated_at_ms: unsigned(row.updated_ms),
+        finished_at_ms: unsigned(row.finished_ms),
+        active: serde_json::from_str(&row.active).unwrap_or_default(),
+        attachments: attachments.iter().map(attachment).collect(),
+        input_json: row.input,
+        duplicate: false,
+    }
+}
+
+fn task_status(text: &str) -> v1::TaskStatus {
+    match text {
+        status::RUNNING => v1::TaskStatus::Running,
+        status::WAITING => v1::TaskStatus::Waiting,
+        status::COMPLETED => v1::TaskStatus::Completed,
+        status::FAULTED => v1::TaskStatus::Faulted,
+        status::CANCELLED => v1::TaskStatus::Cancelled,
+        _ => v1::TaskStatus::Unspecified,
+    }
+}
+
+/// The stored words of statuses asked for.
+pub(super) fn status_words(wanted: &[i32]) -> Result<Vec<String>, Error> {
+    let word = |value: &i32| match v1::TaskStatus::try_from(*value) {
+        Ok(v1::TaskStatus::Running) => Ok(status::RUNNING.to_owned()),
+        Ok(v1::TaskStatus::Waiting) => Ok(status::WAITING.to_owned()),
+        Ok(v1::TaskStatus::Completed) => Ok(status::COMPLETED.to_owned()),
+        Ok(v1::TaskStatus::Faulted) => Ok(status::FAULTED.to_owned()),
+        Ok(v1::TaskStatus::Cancelled) => Ok(status::CANCELLED.to_owned()),
+        _ => Err(invalid(format!("{value} is no task status"))),
+    };
+    wanted.iter().map(word).collect()
+}
+
+pub(super) fn review_words(wanted: &[i32]) -> Result<Vec<String>, Error> {
+    let word = |value: &i32| match v1::ReviewStatus::try_from(*value) {
+        Ok(v1::ReviewStatus::Open) => Ok(review_status::OPEN.to_owned()),
+        Ok(v1::ReviewStatus::Claimed) => Ok(review_status::CLAIMED.to_owned()),
+        Ok(v1::ReviewStatus::Decided) => Ok(review_status::DECIDED.to_owned()),
+        Ok(v1::ReviewStatus::Withdrawn) => Ok(review_status::WITHDRAWN.to_owned()),
+        _ => Err(invalid(format!("{value} is no review status"))),
+    };
+    wanted.iter().map(word).collect()
+}
+
+pub(super) fn event(row: JournalRow) -> v1::TaskEvent {
+    let stored: serde_json::Value = serde_json::from_str(&row.event).unwrap_or_default();
+    v1::TaskEvent {
+        task_id: row.run_id,
+        seq: unsigned(row.seq),
+        kind: row.kind,
+        pointer: row.pointer,
+        data_json: stored.get("fact").map(ToString::to_string).unwrap_or_default(),
+        at_ms: unsigned(row.at_ms),
+    }
+}
+
+pub(super) fn review(row: ReviewRow) -> v1::Review {
+    let status = match row.status.as_str() {
+        review_status::OPEN => v1::ReviewStatus::Open,
+        review_status::CLAIMED => v1::ReviewStatus::Claimed,
+        review_status::DECIDED => v1::ReviewStatus::Decided,
+        review_status::WITHDRAWN => v1::ReviewStatus::Withdrawn,
+        _ => v1::ReviewStatus::Unspecified,
+    };
+    v1::Review {
+        roles: row.roles(),
+        id: row.id,
+        tenant: row.tenant,
+        task_id: row.run_id,
+        pointer: row.pointer,
+        title: row.title,
+        instructions: row.instructions,
+        form_schema_json: row.form,
+        subject_json: row.subject,
+        status: status as i32,
+        claimed_by: row.claimed_by,
+        decision: row.decision,
+        reason: row.reason,
+        edits_json: row.edits,
+        decided_by: row.decided_by,
+        created_at_ms: unsigned(row.created_ms),
+        claimed_at_ms: unsigned(row.claimed_ms),
+        decided_at_ms: unsigned(row.decided_ms),
+        due_at_ms: unsigned(row.due_ms),
+        submitted_by: row.submitted_by,
+    }
+}

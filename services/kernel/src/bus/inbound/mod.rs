@@ -1,0 +1,68 @@
+//! The calls that the kernel answers.
+
+mod definitions;
+mod reviews;
+mod tasks;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use orrery_bus::{CallContext, Server, verbs};
+use orrery_errors::Error;
+
+use crate::kernel::Kernel;
+use crate::store::Page;
+
+/// Calls of one kind at the same time.
+const CALLS: usize = 256;
+const PAGE_DEFAULT: u32 = 50;
+const PAGE_MAX: u32 = 500;
+
+/// The bus server.
+pub fn server(kernel: &Arc<Kernel>) -> Server {
+    let api = Api { kernel: kernel.clone() };
+    let server = Server::new(&kernel.bus, "kernel", env!("CARGO_PKG_VERSION"));
+    server
+        .handle(verbs::kernel::DEPLOY, CALLS, api.answer(Api::deploy))
+        .handle(verbs::kernel::DEFINITIONS, CALLS, api.answer(Api::definitions))
+        .handle(verbs::kernel::START, CALLS, api.answer(Api::start))
+        .handle(verbs::kernel::GET, CALLS, api.answer(Api::get))
+        .handle(verbs::kernel::LIST, CALLS, api.answer(Api::list))
+        .handle(verbs::kernel::CANCEL, CALLS, api.answer(Api::cancel))
+        .handle(verbs::kernel::HISTORY, CALLS, api.answer(Api::history))
+        .handle(verbs::kernel::REVIEWS, CALLS, api.answer(Api::reviews))
+        .handle(verbs::kernel::REVIEW, CALLS, api.answer(Api::review))
+        .handle(verbs::kernel::CLAIM, CALLS, api.answer(Api::claim))
+        .handle(verbs::kernel::DECIDE, CALLS, api.answer(Api::decide))
+}
+
+#[derive(Clone)]
+struct Api {
+    kernel: Arc<Kernel>,
+}
+
+impl Api {
+    /// A method as a handler.
+    fn answer<Req, Rep, F>(
+        &self,
+        method: fn(Self, CallContext, Req) -> F,
+    ) -> impl Fn(CallContext, Req) -> F + Send + Sync + 'static
+    where
+        F: Future<Output = Result<Rep, Error>> + Send + 'static,
+        Req: 'static,
+    {
+        let api = self.clone();
+        move |context, request| method(api.clone(), context, request)
+    }
+}
+
+fn page(limit: u32, cursor: String) -> Page {
+    let limit = if limit == 0 { PAGE_DEFAULT } else { limit.min(PAGE_MAX) };
+    Page { before: Some(cursor).filter(|cursor| !cursor.is_empty()), limit: i64::from(limit) }
+}
+
+/// The cursor of the next page; empty: there is none.
+fn next_cursor(last: Option<String>, found: usize, page_limit: i64) -> String {
+    let full = i64::try_from(found).is_ok_and(|found| found >= page_limit);
+    last.filter(|_| full).unwrap_or_default()
+}

@@ -1,0 +1,5 @@
+//! The kernel on the bus: the calls it answers, and what its moves leave in the outbox.
+
+mod convert;
+pub mod inbound;
+pub mod outbound;

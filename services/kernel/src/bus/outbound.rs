@@ -1,0 +1,173 @@
+//! What a move tells others: audit records, task events, and the events that workflows emit. Pure; the rows are written
+//! in the move's transaction. Records hold digests and ids only.
+
+use orrery_bus::{CloudEvent, subjects};
+use orrery_proof::facts::{self, kind};
+use orrery_proto::v1::AuditRecord;
+use orrery_store::outbox::Message;
+use orrery_types::Sha256Digest;
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use crate::domain::definition::digest;
+use crate::domain::effect::Effect;
+use crate::domain::event::{Event, Fact};
+use crate::domain::state::{Activity, State};
+use crate::domain::transition::Transition;
+
+const SERVICE: &str = "kernel";
+/// Task events that other systems see; the rest of the history is read by a call.
+const PUBLIC: &[&str] = &[
+    "task.started",
+    "step.scheduled",
+    "step.failed",
+    "review.requested",
+    "review.claimed",
+    "review.decided",
+    "review.withdrawn",
+    "task.completed",
+    "task.faulted",
+    "task.cancelled",
+];
+
+/// All messages of a move.
+pub fn messages(moved: &Transition) -> Vec<Message> {
+    let state = &moved.state;
+    let first_seq = state.seq + 1 - moved.events.len() as u64;
+    let mut messages = Vec::new();
+    for (event, seq) in moved.events.iter().zip(first_seq..) {
+        messages.extend(audit_record(state, event, seq));
+        messages.extend(task_event(state, event, seq));
+    }
+    let emitted = moved.effects.iter().filter_map(|effect| match effect {
+        Effect::Publish(event) => Some(event),
+        _ => None,
+    });
+    messages.extend(emitted.map(|event| user_event(state, event)));
+    messages
+}
+
+fn message(subject: String, message_id: String, payload: Vec<u8>, state: &State) -> Message {
+    let created_ms = i64::try_from(state.updated_at.0).unwrap_or(i64::MAX);
+    Message { subject, message_id, payload, created_ms }
+}
+
+fn audit_record(state: &State, event: &Event, seq: u64) -> Option<Message> {
+    let (kind, facts_json) = facts_of(state, &event.fact)?;
+    let record = AuditRecord {
+        id: format!("kernel/{}/{seq}", state.run.id),
+        tenant: state.run.tenant.to_string(),
+        task_id: state.run.id.to_string(),
+        service: SERVICE.to_owned(),
+        kind: kind.to_owned(),
+        at_ms: event.at.0,
+        facts_json,
+    };
+    Some(message(subjects::audit_record(SERVICE), record.id.clone(), record.encode_to_vec(), state))
+}
+
+/// The facts of an event that belongs in the log. Must agree with [`Fact::is_audited`], by which the records are counted.
+fn facts_of(state: &State, fact: &Fact) -> Option<(&'static str, String)> {
+    let run = &state.run;
+    Some(match fact {
+        Fact::Started { .. } => {
+            let attachment = |(name, it): (&String, &crate::domain::command::Attachment)| facts::AttachmentDigest {
+                name: name.clone(),
+                sha256: it.sha256.clone(),
+                media_type: it.media_type.clone(),
+                size: it.size_bytes,
+            };
+            let submitted = facts::TaskSubmitted {
+                workflow: format!("{}:{}", run.workflow.1, run.workflow.2),
+                definition_hash: run.definition.to_string(),
+                input_digest: digest(&run.input).to_string(),
+                attachments: run.attachments.iter().map(attachment).collect(),
+                submitted_by: run.submitted_by.clone(),
+            };
+            (kind::TASK_SUBMITTED, facts::to_json(&submitted))
+        }
+        Fact::StepStarted { frame, .. } => {
+            let Activity::Human { review } = &frame.activity else { return None };
+            let requested = facts::ReviewRequested {
+                review_id: review.id.to_string(),
+                pointer: frame.pointer.to_string(),
+                roles: review.roles.clone(),
+                subject_digest: digest(&review.subject).to_string(),
+            };
+            (kind::REVIEW_REQUESTED, facts::to_json(&requested))
+        }
+        Fact::StepCompleted { pointer, call, .. } => {
+            let call = call.as_ref()?;
+            let completed = facts::StepCompleted {
+                pointer: pointer.to_string(),
+                function: call.function.name().to_owned(),
+                input_digest: call.input_digest.to_string(),
+                output_digest: call.output_digest.to_string(),
+                attempt: call.attempt,
+                decision_ids: call.decisions.clone(),
+            };
+            (kind::STEP_COMPLETED, facts::to_json(&completed))
+        }
+        Fact::ReviewClaimed { review, by } => {
+            let claimed = facts::ReviewClaimed { review_id: review.to_string(), by: by.clone() };
+            (kind::REVIEW_CLAIMED, facts::to_json(&claimed))
+        }
+        Fact::ReviewDecided { review, decision } => {
+            let decided = facts::ReviewDecided {
+                review_id: review.to_string(),
+                by: decision.by.clone(),
+                decision: decision.decision.clone(),
+                reason_digest: Sha256Digest::of(decision.reason.as_bytes()).to_string(),
+                edited: !decision.edits.is_null(),
+            };
+            (kind::REVIEW_DECIDED, facts::to_json(&decided))
+        }
+        Fact::Completed { output } => (kind::TASK_COMPLETED, closed(state, "completed", output)),
+        Fact::Faulted { error } => (kind::TASK_FAULTED, closed(state, "faulted", &error.to_value())),
+        Fact::Cancelled { .. } => (kind::TASK_CANCELLED, closed(state, "cancelled", &Value::Null)),
+        _ => return None,
+    })
+}
+
+fn closed(state: &State, status: &str, output: &Value) -> String {
+    let text = |field: &str| output.get(field).and_then(Value::as_str).map(str::to_owned);
+    facts::to_json(&facts::TaskClosed {
+        status: status.to_owned(),
+        output_digest: digest(output).to_string(),
+        decision: text("decision"),
+        clause: text("clause"),
+        // The closing event is the last one audited, so this counts its own record as well.
+        kernel_records: state.audited,
+    })
+}
+
+/// A task event without content: who wants that may read the history.
+fn task_event(state: &State, event: &Event, seq: u64) -> Option<Message> {
+    let kind = event.fact.kind();
+    let known = PUBLIC.contains(&kind) || matches!(&event.fact, Fact::StepCompleted { call: Some(_), .. });
+    let (entity, what) = kind.split_once('.').filter(|_| known)?;
+    let (tenant, task) = (state.run.tenant.as_str(), state.run.id.as_str());
+    let id = format!("event/{task}/{seq}");
+    let data = json!({
+        "task_id": task, "seq": seq, "kind": kind, "pointer": event.fact.pointer(), "at_ms": event.at.0,
+    });
+    let event = CloudEvent::new(SERVICE, tenant, kind, task, &id, event.at).data(data);
+    let payload = serde_json::to_vec(&event).ok()?;
+    Some(message(subjects::event(tenant, entity, what), id, payload, state))
+}
+
+/// An event that a workflow emits, with the tenant beside what it says itself.
+fn user_event(state: &State, event: &Value) -> Message {
+    let mut event = event.clone();
+    if let Some(event) = event.as_object_mut() {
+        event.insert("tenant".to_owned(), json!(state.run.tenant));
+        event.entry("subject").or_insert_with(|| json!(state.run.id));
+    }
+    let id = event.get("id").and_then(Value::as_str).unwrap_or_default();
+    let source = event.get("source").and_then(Value::as_str).unwrap_or_default();
+    // CloudEvents are the same when source and id are.
+    let id =
+        format!("emitted/{}/{}", state.run.tenant, Sha256Digest::of(format!("{source}\n{id}").as_bytes()).to_hex());
+    let subject = subjects::event(state.run.tenant.as_str(), "workflow", "emitted");
+    message(subject, id, event.to_string().into_bytes(), state)
+}

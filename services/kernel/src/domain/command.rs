@@ -1,0 +1,164 @@
+//! What can be asked of a run, and why it may be refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orrery_types::{ReviewId, Sha256Digest, TaskId, TenantId, UnixMillis};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::fault::Fault;
+
+/// Who acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Unique in the tenant.
+    pub principal: String,
+    /// Roles in the tenant.
+    pub roles: Vec<String>,
+}
+
+/// A file that came with the task: what the object store needs to find it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Key in the blob bucket.
+    pub key: String,
+    /// Lower-case hex.
+    pub sha256: String,
+    /// Size.
+    pub size_bytes: u64,
+    /// As the sender declared it.
+    pub media_type: String,
+    /// The file's name as the sender gave it.
+    pub name: String,
+}
+
+/// The step of another run that started this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The run.
+    pub task: TaskId,
+    /// The key of its step.
+    pub key: String,
+}
+
+/// Everything about a run that never changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: TaskId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Namespace, name and version of its workflow.
+    pub workflow: (String, String, String),
+    /// Hash of the definition; K-2: a run stays on the definition it started with.
+    pub definition: Sha256Digest,
+    /// Who submitted it.
+    pub submitted_by: String,
+    /// Their roles then: calls to knowledge and models are made on their behalf.
+    pub roles: Vec<String>,
+    /// Raw input.
+    pub input: Arc<Value>,
+    /// By the name of the part.
+    pub attachments: BTreeMap<String, Attachment>,
+    /// When it must be over.
+    pub deadline_at: Option<UnixMillis>,
+    /// From which all jitter is derived.
+    pub seed: u64,
+    /// The step that waits for it, if any.
+    pub parent: Option<Parent>,
+    /// Runs above it.
+    pub depth: u32,
+}
+
+/// What a call gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The step's output.
+    pub output: Value,
+    /// The router's decisions on which it rests.
+    pub decisions: Vec<String>,
+}
+
+/// A request to a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Start it. The state must be new.
+    Start,
+    /// Go on after a transition that stopped to let others run.
+    Continue,
+    /// Something may be due.
+    Wake,
+    /// A call is over.
+    FinishCall {
+        /// Its key.
+        key: String,
+        /// What came of it.
+        outcome: Result<Reply, Fault>,
+    },
+    /// A sub-workflow has been started.
+    ChildStarted {
+        /// The key of the step.
+        key: String,
+    },
+    /// A sub-workflow is over.
+    ChildFinished {
+        /// The key of the step.
+        key: String,
+        /// What came of it.
+        outcome: Result<Value, Fault>,
+    },
+    /// Claim a review.
+    Claim {
+        /// Which.
+        review: ReviewId,
+        /// Who.
+        by: Person,
+    },
+    /// Decide a review.
+    Decide {
+        /// Which.
+        review: ReviewId,
+        /// Who.
+        by: Person,
+        /// What.
+        decision: String,
+        /// Why.
+        reason: String,
+        /// Changed fields, or null.
+        edits: Value,
+    },
+    /// Cancel the run.
+    Cancel {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a command changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reject {
+    /// The run is over.
+    #[error("the task is over")]
+    Over,
+    /// The result belongs to an attempt that is over, or came twice.
+    #[error("nothing waits for this result any more")]
+    Stale,
+    /// The review is decided or withdrawn.
+    #[error("the review is closed")]
+    ReviewClosed,
+    /// The person may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Someone else was first.
+    #[error("{0}")]
+    Conflict(String),
+    /// The request does not fit.
+    #[error("{0}")]
+    Invalid(String),
+    /// The definition does not hold what the state points at: the journal and the definition do not belong together.
+    #[error("the definition of this task has no {0}")]
+    Corrupted(String),
+}

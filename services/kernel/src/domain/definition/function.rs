@@ -1,0 +1,92 @@
+//! The platform's functions, as custom calls under one namespace beside the standard.
+
+use serde::{Deserialize, Serialize};
+
+/// A function that `call` may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    /// `orrery.read`: an attachment into typed content.
+    Read,
+    /// `orrery.extract`: contents into the fields of a schema.
+    Extract,
+    /// `orrery.classify`: text into one of some labels.
+    Classify,
+    /// `orrery.retrieve`: passages of a knowledge collection.
+    Retrieve,
+    /// `orrery.generate`: text by a language model.
+    Generate,
+    /// `orrery.embed`: vectors of texts.
+    Embed,
+    /// `orrery.register`: which earlier tasks registered the same value.
+    Register,
+    /// `orrery.human`: a decision by a person.
+    Human,
+}
+
+/// What the calls that reach a model or knowledge also take.
+const ROUTED: &[&str] = &["data_classes", "purpose"];
+
+impl Function {
+    /// All of them.
+    pub const ALL: &'static [Function] = &[
+        Self::Read,
+        Self::Extract,
+        Self::Classify,
+        Self::Retrieve,
+        Self::Generate,
+        Self::Embed,
+        Self::Register,
+        Self::Human,
+    ];
+
+    /// Its name in a definition.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "orrery.read",
+            Self::Extract => "orrery.extract",
+            Self::Classify => "orrery.classify",
+            Self::Retrieve => "orrery.retrieve",
+            Self::Generate => "orrery.generate",
+            Self::Embed => "orrery.embed",
+            Self::Register => "orrery.register",
+            Self::Human => "orrery.human",
+        }
+    }
+
+    /// The function of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|function| function.name() == name)
+    }
+
+    /// Arguments that must be given.
+    pub fn required(self) -> &'static [&'static str] {
+        match self {
+            Self::Read => &["attachment"],
+            Self::Extract => &["contents", "schema"],
+            Self::Classify => &["text", "labels"],
+            Self::Retrieve => &["collection", "query"],
+            Self::Generate => &["messages"],
+            Self::Embed => &["texts"],
+            Self::Register => &["key", "value"],
+            Self::Human => &["title", "roles"],
+        }
+    }
+
+    /// Arguments that may be given.
+    fn optional(self) -> &'static [&'static str] {
+        match self {
+            Self::Read => &["schema", "language", "model"],
+            Self::Extract | Self::Classify | Self::Embed => &["model"],
+            Self::Retrieve => &["top_k", "filter", "dense_weight"],
+            Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
+            Self::Register => &[],
+            Self::Human => &["instructions", "form", "decisions", "subject", "due", "on_expiry"],
+        }
+    }
+
+    /// Whether an argument is known.
+    pub fn takes(self, argument: &str) -> bool {
+        self.required().contains(&argument) || self.optional().contains(&argument) || ROUTED.contains(&argument)
+    }
+}

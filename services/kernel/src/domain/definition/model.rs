@@ -1,0 +1,288 @@
+//! A compiled definition. Immutable; tasks and task lists are found by their JSON pointer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use orrery_types::Sha256Digest;
+use serde_json::Value;
+
+use super::duration::DurationSpec;
+use super::{Function, Pointer};
+use crate::domain::expression::{Program, Template};
+
+/// A workflow.
+#[derive(Debug)]
+pub struct Definition {
+    /// What it is called.
+    pub document: Document,
+    /// Over its canonical form; pinned by every run.
+    pub hash: Sha256Digest,
+    /// As JSON, for `$workflow.definition`.
+    pub source: Arc<Value>,
+    /// What happens to the input of a run.
+    pub input: Intake,
+    /// What happens to its output.
+    pub output: Outcome,
+    /// How long a run may take.
+    pub timeout: Option<DurationSpec>,
+    pub(super) tasks: HashMap<Pointer, Arc<Task>>,
+    pub(super) lists: HashMap<Pointer, Vec<Arc<Task>>>,
+}
+
+impl Definition {
+    /// The pointer of the top-level list.
+    pub const ROOT: &'static str = "/do";
+
+    /// The task at a pointer.
+    pub fn task(&self, pointer: &str) -> Option<&Arc<Task>> {
+        self.tasks.get(pointer)
+    }
+
+    /// The tasks of the list at a pointer.
+    pub fn list(&self, pointer: &str) -> &[Arc<Task>] {
+        self.lists.get(pointer).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The `document` section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// Title; the name when there is none.
+    pub title: String,
+}
+
+/// `input`: validated, then transformed.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// JSON Schema of the raw input.
+    pub schema: Option<Value>,
+    /// Its transformation.
+    pub from: Option<Template>,
+}
+
+/// `output`: transformed, then validated.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The transformation of the raw output.
+    pub transform: Option<Template>,
+    /// JSON Schema of the transformed output.
+    pub schema: Option<Value>,
+}
+
+/// `export`: the new context.
+#[derive(Debug)]
+pub struct Transform {
+    /// What becomes the context.
+    pub template: Template,
+    /// JSON Schema of the new context.
+    pub schema: Option<Value>,
+}
+
+/// A task.
+#[derive(Debug)]
+pub struct Task {
+    /// Its name in its list.
+    pub name: String,
+    /// Its reference, for example `/do/0/read`.
+    pub pointer: Pointer,
+    /// Its position in its list.
+    pub index: u32,
+    /// Runs only if this holds.
+    pub condition: Option<Program>,
+    /// Its input.
+    pub input: Intake,
+    /// Its output.
+    pub output: Outcome,
+    /// What it exports to the context.
+    pub export: Option<Transform>,
+    /// How long it may take.
+    pub timeout: Option<DurationSpec>,
+    /// What follows.
+    pub then: Directive,
+    /// What it does.
+    pub kind: Kind,
+    /// As JSON, for `$task.definition`.
+    pub source: Value,
+}
+
+/// Where the flow goes after a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Directive {
+    /// To the next task of the list.
+    Continue,
+    /// Out of the list.
+    Exit,
+    /// The workflow ends with this output.
+    End,
+    /// To the task at this position of the list.
+    Goto(u32),
+}
+
+/// What a task does.
+#[derive(Debug)]
+pub enum Kind {
+    /// Sets its output.
+    Set(Template),
+    /// Runs a list of tasks.
+    Do(Pointer),
+    /// Chooses where the flow goes.
+    Switch(Vec<Case>),
+    /// Runs a list for each item.
+    For(For),
+    /// Runs branches side by side.
+    Fork {
+        /// In the order of the definition.
+        branches: Vec<Branch>,
+        /// The first to finish wins.
+        compete: bool,
+    },
+    /// Runs a list and handles its errors.
+    Try {
+        /// What is tried.
+        body: Pointer,
+        /// What handles errors.
+        catch: Catch,
+    },
+    /// Raises an error.
+    Raise(ErrorTemplate),
+    /// Waits.
+    Wait(DurationSpec),
+    /// Publishes an event, whose attributes these are.
+    Emit(Template),
+    /// Runs another workflow.
+    Run(SubWorkflow),
+    /// Calls a function of the platform.
+    Call(Call),
+}
+
+/// A case of a switch.
+#[derive(Debug)]
+pub struct Case {
+    /// None: the default.
+    pub when: Option<Program>,
+    /// Where to go.
+    pub then: Directive,
+}
+
+/// A loop.
+#[derive(Debug)]
+pub struct For {
+    /// The variable of the item.
+    pub each: String,
+    /// The variable of the index.
+    pub at: String,
+    /// The items.
+    pub list: Program,
+    /// Must hold before each round.
+    pub condition: Option<Program>,
+    /// What each round runs.
+    pub body: Pointer,
+}
+
+/// A branch of a fork: a list of one task.
+#[derive(Debug)]
+pub struct Branch {
+    /// The list's pointer.
+    pub list: Pointer,
+}
+
+/// The `catch` of a try.
+#[derive(Debug)]
+pub struct Catch {
+    /// Which errors.
+    pub filter: ErrorFilter,
+    /// The variable of the error.
+    pub variable: String,
+    /// Only if this holds.
+    pub when: Option<Program>,
+    /// Not if this holds.
+    pub except_when: Option<Program>,
+    /// Whether to try again.
+    pub retry: Option<Arc<RetryPolicy>>,
+    /// What runs when no retry is left.
+    pub handler: Option<Pointer>,
+}
+
+/// Fields that an error must have; none: any error.
+#[derive(Debug, Default)]
+pub struct ErrorFilter {
+    /// Its type.
+    pub kind: Option<String>,
+    /// Its status.
+    pub status: Option<u64>,
+    /// Its instance.
+    pub instance: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// Its detail.
+    pub detail: Option<String>,
+}
+
+/// When and how often to try again.
+#[derive(Debug)]
+pub struct RetryPolicy {
+    /// Only if this holds.
+    pub when: Option<Program>,
+    /// Not if this holds.
+    pub except_when: Option<Program>,
+    /// Before the first retry.
+    pub delay: Option<DurationSpec>,
+    /// How the delay grows.
+    pub backoff: Backoff,
+    /// Retries at most.
+    pub attempts_max: Option<u32>,
+    /// How long one attempt may take.
+    pub attempt_duration: Option<DurationSpec>,
+    /// How long all attempts together may take.
+    pub total_duration: Option<DurationSpec>,
+    /// Added to each delay, between these two.
+    pub jitter: Option<(DurationSpec, DurationSpec)>,
+}
+
+/// How a delay grows from retry to retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backoff {
+    /// Not at all.
+    Constant,
+    /// By the delay each time.
+    Linear,
+    /// Twice as long each time.
+    Exponential,
+}
+
+/// The error that a raise makes.
+#[derive(Debug)]
+pub struct ErrorTemplate {
+    /// Type, status, title, detail and instance, with expressions.
+    pub template: Template,
+}
+
+/// Another workflow to run.
+#[derive(Debug)]
+pub struct SubWorkflow {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its version or `latest`.
+    pub version: String,
+    /// Its input; none: the task's.
+    pub input: Option<Template>,
+    /// Whether the task waits for its end.
+    pub wait: bool,
+}
+
+/// A call of a platform function.
+#[derive(Debug)]
+pub struct Call {
+    /// Which.
+    pub function: Function,
+    /// Its arguments.
+    pub arguments: Template,
+}

@@ -1,0 +1,88 @@
+//! Holds a definition against the official JSON Schema of the DSL, and JSON Schemas in general.
+
+use std::sync::LazyLock;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value;
+
+use super::problem::Problem;
+use super::source::{self, Source, escape};
+
+/// The schema as the Serverless Workflow project publishes it, version 1.0.3.
+const OFFICIAL: &str = include_str!("serverless-workflow-1.0.schema.yaml");
+
+/// The compiled schema; `Err` only if the file in this folder were damaged, which a test rules out.
+static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
+    let schema = source::parse(OFFICIAL).map_err(|problems| problems.to_string())?;
+    jsonschema::validator_for(&schema.value).map_err(|error| error.to_string())
+});
+
+/// Problems that make a fault of one definition unreadable when listed all at once.
+const PROBLEMS_MAX: usize = 20;
+
+/// All violations of the official schema, each at the innermost place that explains it.
+pub fn check(source: &Source) -> Vec<Problem> {
+    let validator = match VALIDATOR.as_ref() {
+        Ok(validator) => validator,
+        Err(reason) => return vec![source.problem("", format!("the DSL's schema cannot be used: {reason}"))],
+    };
+    let mut problems = Vec::new();
+    for error in validator.iter_errors(&source.value) {
+        explain(&error, &mut problems, source);
+    }
+    problems.sort();
+    problems.dedup();
+    problems.truncate(PROBLEMS_MAX);
+    problems
+}
+
+/// The faults of a value under a schema that a definition or a person supplied; empty: it fits.
+pub fn violations(schema: &Value, value: &Value) -> Result<Vec<String>, String> {
+    let validator = jsonschema::validator_for(schema).map_err(|error| error.to_string())?;
+    let describe = |error: ValidationError<'_>| {
+        let at = error.instance_path().to_string();
+        format!("{}: {error}", if at.is_empty() { "/" } else { &at })
+    };
+    Ok(validator.iter_errors(value).take(PROBLEMS_MAX).map(describe).collect())
+}
+
+fn explain(error: &ValidationError<'_>, problems: &mut Vec<Problem>, source: &Source) {
+    let pointer = error.instance_path().to_string();
+    match error.kind() {
+        ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
+            match context.iter().filter(|errors| !errors.is_empty()).min_by_key(|errors| distance(errors, &pointer)) {
+                Some(nearest) => nearest.iter().for_each(|error| explain(error, problems, source)),
+                None => problems.push(source.problem(&pointer, error.to_string())),
+            }
+        }
+        ValidationErrorKind::UnevaluatedProperties { unexpected }
+        | ValidationErrorKind::AdditionalProperties { unexpected } => {
+            for key in unexpected {
+                let pointer = format!("{pointer}/{}", escape(key));
+                problems.push(source.problem(&pointer, format!("unknown field {key:?}")));
+            }
+        }
+        ValidationErrorKind::Required { property } => {
+            problems.push(source.problem(&pointer, format!("the field {property} is missing")));
+        }
+        _ => problems.push(source.problem(&pointer, error.to_string())),
+    }
+}
+
+/// How far a branch of a `oneOf` is from what was meant: a branch that fails only deeper inside was meant; one that misses
+/// its own key was not.
+fn distance(errors: &[ValidationError<'_>], base: &str) -> (usize, usize) {
+    let here = |error: &&ValidationError<'_>| error.instance_path().as_str() == base;
+    let misfits = errors.iter().filter(here).map(|error| match error.kind() {
+        ValidationErrorKind::Required { .. } | ValidationErrorKind::Type { .. } => 100,
+        ValidationErrorKind::Not { .. } => 100,
+        _ => 1,
+    });
+    let misfits = misfits.sum::<usize>();
+    // A `call: http` under another call's branch fails on the constant one level below.
+    let constants = errors
+        .iter()
+        .filter(|error| matches!(error.kind(), ValidationErrorKind::Constant { .. } | ValidationErrorKind::Not { .. }));
+    (misfits + 50 * constants.count(), errors.len())
+}

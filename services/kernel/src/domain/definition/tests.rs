@@ -1,0 +1,70 @@
+//! Good definitions are accepted, and each fault is reported where it stands.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::*;
+
+const HEAD: &str = "document: {dsl: 1.0.0, namespace: test, name: sample, version: 1.0.0}\n";
+
+/// Source, line, pointer, and a part of the reason.
+const FAULTS: &[(&str, usize, &str, &str)] = &[
+    ("do:\n  - a: {set: {x: 1}, bogus: 2}\n", 3, "/do/0/a/bogus", "unknown field \"bogus\""),
+    ("do:\n  - a:\n      set: {x: 1}\n      then: nowhere\n", 5, "/do/0/a/then", "no task is named \"nowhere\""),
+    ("do:\n  - a: {set: {x: 1}}\n  - a: {set: {x: 2}}\n", 4, "/do/1/a", "names must differ"),
+    ("do:\n  - a: {call: orrery.reed, with: {}}\n", 3, "/do/0/a/call", "unknown function \"orrery.reed\""),
+    ("do:\n  - a:\n      call: orrery.read\n      with: {}\n", 5, "/do/0/a/with", "needs the argument \"attachment\""),
+    ("do:\n  - a: {call: orrery.read, with: {attachment: f, colour: 1}}\n", 3, "/do/0/a/with/colour", "takes no"),
+    ("do:\n  - a:\n      set:\n        x: ${ .y | }\n", 5, "/do/0/a/set/x", "invalid expression"),
+    ("do:\n  - a:\n      set:\n        x: ${ $nope }\n", 5, "/do/0/a/set/x", "undefined variable $nope"),
+    ("do:\n  - a: {wait: {fortnights: 1}}\n", 3, "/do/0/a/wait", ""),
+    ("do:\n  - a: {wait: soon}\n", 3, "/do/0/a/wait", ""),
+    ("do:\n  - a: {raise: {error: missing}}\n", 3, "/do/0/a/raise/error", "`use.errors` holds no \"missing\""),
+    ("do:\n  - a:\n      try: []\n      catch: {retry: missing}\n", 5, "/do/0/a/catch/retry", "holds no"),
+    ("do:\n  - a: {listen: {to: {one: {with: {type: x}}}}}\n", 3, "/do/0/a/listen", "does not run `listen`"),
+    ("schedule: {every: PT1H}\ndo: []\n", 2, "/schedule", "does not run schedules"),
+    ("do:\n  - a: {run: {shell: {command: ls}}}\n", 3, "/do/0/a/run", "workflows only"),
+    ("do:\n  - a: {set: {x: 1}\n", 0, "", ""),
+    ("do:\n  - a: {set: {x: 1, x: 2}}\n", 3, "/do/0/a/set/x", "stands twice"),
+    ("do:\n  - a: {for: {in: .x, each: item, at: item}, do: []}\n", 3, "/do/0/a/for/at", "already a variable"),
+    (
+        "do:\n  - a: {switch: [{x: {then: end}}, {y: {when: .z, then: end}}]}\n",
+        3,
+        "/do/0/a/switch/0/x",
+        "must be the last",
+    ),
+    ("input: {schema: {document: {type: 5}}}\ndo: []\n", 2, "/input/schema/document", "not a JSON Schema"),
+    ("extra: 1\ndo: []\n", 2, "/extra", "unknown field"),
+];
+
+#[test]
+fn each_fault_is_found_at_its_line_and_pointer() {
+    for (body, line, pointer, reason) in FAULTS {
+        let problems = parse(&format!("{HEAD}{body}")).err().unwrap_or_else(|| panic!("accepted:\n{body}"));
+        if *line == 0 {
+            continue;
+        }
+        let found =
+            problems.0.iter().any(|it| it.line == *line && it.pointer == *pointer && it.reason.contains(reason));
+        assert!(found, "wanted line {line} {pointer} {reason:?} in\n{body}\nbut got {problems}");
+    }
+}
+
+#[test]
+fn the_hash_ignores_layout_and_order_but_nothing_else() {
+    let hash = |text: &str| parse(text).unwrap().hash;
+    let one = hash(&format!("{HEAD}do:\n  - a: {{set: {{x: 1, y: 2}}}}\n"));
+    let other = hash(&format!("# a comment\n{HEAD}do: [ {{\"a\": {{\"set\": {{\"y\": 2, \"x\": 1}}}}}} ]\n"));
+    assert_eq!(one, other);
+    assert_ne!(one, hash(&format!("{HEAD}do:\n  - a: {{set: {{x: 1, y: 3}}}}\n")));
+}
+
+#[test]
+fn what_is_too_deep_or_too_large_is_refused() {
+    let deep = format!("{HEAD}do: {}{}\n", "[".repeat(200), "]".repeat(200));
+    assert!(parse(&deep).unwrap_err().to_string().contains("levels deep"));
+    let lines: String = (0..10_001).map(|index| format!("  - t{index}: {{set: {{x: 1}}}}\n")).collect();
+    assert!(parse(&format!("{HEAD}do:\n{lines}")).unwrap_err().to_string().contains("10000 tasks"));
+    let bomb: String =
+        (1..9).map(|it| format!("b{it}: &b{it} [*b{0},*b{0},*b{0},*b{0},*b{0},*b{0},*b{0},*b{0}]\n", it - 1)).collect();
+    let bomb = format!("{HEAD}b0: &b0 [1,1,1,1,1,1,1,1]\n{bomb}do: []\n");
+    assert!(parse(&bomb).unwrap_err().to_string().contains("values"));
+}

@@ -1,0 +1,232 @@
+//! What has happened to a run. The journal is a list of these; applied in order they give the state.
+
+use std::sync::Arc;
+
+use orrery_types::{ReviewId, Sha256Digest, UnixMillis};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::command::Run;
+use super::definition::{Function, Pointer};
+use super::fault::Fault;
+use super::review::Decision;
+use super::state::{Frame, FrameId};
+
+/// A fact with its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: UnixMillis,
+    /// What.
+    pub fact: Fact,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fact {
+    /// The run started.
+    Started {
+        /// What never changes.
+        run: Box<Run>,
+        /// When its workflow's timeout ends it.
+        timeout_at: Option<UnixMillis>,
+        /// Its top-level list.
+        root: Box<Frame>,
+    },
+    /// A step that takes time, or holds other steps, began.
+    StepStarted {
+        /// The list in which it stands.
+        list: FrameId,
+        /// It.
+        frame: Box<Frame>,
+    },
+    /// A list inside a step began: a body, a round of a loop, a branch, a handler.
+    ListStarted {
+        /// The step.
+        step: FrameId,
+        /// Replaces the lists that the step had, if so.
+        replaces: bool,
+        /// It.
+        frame: Box<Frame>,
+    },
+    /// A step did not run, since its condition did not hold.
+    StepSkipped {
+        /// The list.
+        list: FrameId,
+        /// The step.
+        pointer: Pointer,
+        /// Where the list goes on.
+        next: u32,
+    },
+    /// A step is over.
+    StepCompleted {
+        /// The list.
+        list: FrameId,
+        /// The step.
+        pointer: Pointer,
+        /// How often the run had come to this step before.
+        iteration: u32,
+        /// Its output.
+        output: Arc<Value>,
+        /// The new context, if it exported one.
+        context: Option<Arc<Value>>,
+        /// Where the list goes on; none: it is over.
+        next: Option<u32>,
+        /// What the platform's function did, if the step called one.
+        call: Option<Box<Receipt>>,
+    },
+    /// A step failed.
+    StepFailed {
+        /// The list.
+        list: FrameId,
+        /// The step.
+        pointer: Pointer,
+        /// How.
+        error: Fault,
+    },
+    /// A branch of a fork is over.
+    BranchCompleted {
+        /// The fork.
+        step: FrameId,
+        /// Which.
+        branch: u32,
+        /// Its output.
+        output: Arc<Value>,
+    },
+    /// A `try` caught an error and will try again.
+    RetryScheduled {
+        /// The try.
+        step: FrameId,
+        /// Its pointer.
+        pointer: Pointer,
+        /// What it caught.
+        error: Fault,
+        /// The number of the retry, from 1.
+        retry: u32,
+        /// When.
+        at: UnixMillis,
+    },
+    /// A `try` caught an error and handles it, or lets it go.
+    ErrorCaught {
+        /// The try.
+        step: FrameId,
+        /// Its pointer.
+        pointer: Pointer,
+        /// What it caught.
+        error: Fault,
+    },
+    /// A review was claimed.
+    ReviewClaimed {
+        /// Which.
+        review: ReviewId,
+        /// By whom.
+        by: String,
+    },
+    /// A review was decided.
+    ReviewDecided {
+        /// Which.
+        review: ReviewId,
+        /// How.
+        decision: Box<Decision>,
+    },
+    /// A review is no longer wanted.
+    ReviewWithdrawn {
+        /// Which.
+        review: ReviewId,
+        /// Its step.
+        pointer: Pointer,
+    },
+    /// The run stopped to let others run.
+    Paused,
+    /// The run is over with an output.
+    Completed {
+        /// It.
+        output: Arc<Value>,
+    },
+    /// The run is over with an error.
+    Faulted {
+        /// It.
+        error: Fault,
+    },
+    /// The run was cancelled.
+    Cancelled {
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a completed call leaves for the record: digests, never content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The function.
+    pub function: Function,
+    /// Of the arguments.
+    pub input_digest: Sha256Digest,
+    /// Of the result.
+    pub output_digest: Sha256Digest,
+    /// Attempt of the nearest `try` around it, from 1.
+    pub attempt: u32,
+    /// The router's decisions on which the result rests.
+    pub decisions: Vec<String>,
+}
+
+impl Fact {
+    /// Whether it becomes a record of the transparency log.
+    pub fn is_audited(&self) -> bool {
+        match self {
+            Self::StepStarted { frame, .. } => matches!(frame.activity, super::state::Activity::Human { .. }),
+            Self::StepCompleted { call, .. } => call.is_some(),
+            Self::Started { .. }
+            | Self::ReviewClaimed { .. }
+            | Self::ReviewDecided { .. }
+            | Self::Completed { .. }
+            | Self::Faulted { .. }
+            | Self::Cancelled { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The name under which people and other systems see it.
+    pub fn kind(&self) -> &'static str {
+        use super::state::Activity;
+        match self {
+            Self::Started { .. } => "task.started",
+            Self::StepStarted { frame, .. } => match frame.activity {
+                Activity::Human { .. } => "review.requested",
+                Activity::Call { .. } => "step.scheduled",
+                _ => "step.started",
+            },
+            Self::ListStarted { .. } => "list.started",
+            Self::StepSkipped { .. } => "step.skipped",
+            Self::StepCompleted { .. } => "step.completed",
+            Self::StepFailed { .. } => "step.failed",
+            Self::BranchCompleted { .. } => "branch.completed",
+            Self::RetryScheduled { .. } => "retry.scheduled",
+            Self::ErrorCaught { .. } => "error.caught",
+            Self::ReviewClaimed { .. } => "review.claimed",
+            Self::ReviewDecided { .. } => "review.decided",
+            Self::ReviewWithdrawn { .. } => "review.withdrawn",
+            Self::Paused => "task.paused",
+            Self::Completed { .. } => "task.completed",
+            Self::Faulted { .. } => "task.faulted",
+            Self::Cancelled { .. } => "task.cancelled",
+        }
+    }
+
+    /// The step it is about, if one.
+    pub fn pointer(&self) -> &str {
+        match self {
+            Self::StepStarted { frame, .. } | Self::ListStarted { frame, .. } => &frame.pointer,
+            Self::StepSkipped { pointer, .. }
+            | Self::StepCompleted { pointer, .. }
+            | Self::StepFailed { pointer, .. }
+            | Self::RetryScheduled { pointer, .. }
+            | Self::ErrorCaught { pointer, .. }
+            | Self::ReviewWithdrawn { pointer, .. } => pointer,
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Runtime expressions: jq as the DSL uses it, evaluated by `jaq` inside hard bounds.
+//!
+//! K-7: evaluation is deterministic and bounded. It sees no clock, no environment and no files, takes at most
+//! [`budget::STEPS_MAX`] steps, and no value in it weighs more than [`budget::WEIGHT_MAX`].
+
+mod budget;
+mod natives;
+mod program;
+mod rewrite;
+mod template;
+mod value;
+
+pub use budget::{Exhausted, STEPS_MAX, WEIGHT_MAX};
+pub use program::{CompileError, EvaluationError, Program, Variables, strip};
+pub use template::Template;

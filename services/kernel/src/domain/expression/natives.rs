@@ -1,0 +1,118 @@
+//! The functions that programs may call: jq's standard library without everything that reads the machine or prints, and
+//! bounded stand-ins for the operations whose result can be far larger than their input.
+
+use jaq_core::native::{Fun, bome, run, v};
+use jaq_core::{Error, RunPtr};
+use jaq_json::{Num, Val};
+
+use super::budget::{Bounded, Exhausted, WEIGHT_MAX, spent};
+
+/// Checks the weight of the input and returns it.
+pub const WEIGH: &str = "orrery_weigh";
+/// `plus($l; $r)`: bounded `+`.
+pub const PLUS: &str = "orrery_plus";
+/// `times($l; $r)`: bounded `*`.
+pub const TIMES: &str = "orrery_times";
+
+/// Definitions that read the machine, print, or end the process.
+const DEFINITIONS_BARRED: &[&str] = &["halt", "halt_error", "stderr", "debug", "input_line_number"];
+const NATIVES_BARRED: &[&str] = &[
+    "halt",
+    "env",
+    "now",
+    "localtime",
+    "strflocaltime",
+    "debug_empty",
+    "stderr_empty",
+    "range",
+    "tojson",
+    "input",
+    "inputs",
+    "input_filename",
+];
+
+/// Whether a definition of the standard library is kept.
+pub fn definition_allowed(name: &str) -> bool {
+    !DEFINITIONS_BARRED.contains(&name)
+}
+
+/// All native functions.
+pub fn natives() -> impl Iterator<Item = Fun<Bounded>> {
+    let standard = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    standard.filter(|(name, ..)| !NATIVES_BARRED.contains(name)).chain(own().into_iter().map(run::<Bounded>))
+}
+
+fn own() -> [(&'static str, Box<[jaq_core::Bind]>, RunPtr<Bounded>); 6] {
+    [
+        (WEIGH, v(0), |cv| {
+            cv.0.data().budget.weigh(&cv.1);
+            bome(Ok(cv.1))
+        }),
+        (PLUS, v(2), |mut cv| {
+            let right = cv.0.pop_var();
+            let left = cv.0.pop_var();
+            if text_bytes(&left) + text_bytes(&right) > WEIGHT_MAX {
+                spent(Exhausted::Weight);
+            }
+            let sum = left + right;
+            if let Ok(sum) = &sum {
+                cv.0.data().budget.weigh(sum);
+            }
+            bome(sum)
+        }),
+        (TIMES, v(2), |mut cv| {
+            let right = cv.0.pop_var();
+            let left = cv.0.pop_var();
+            if text_bytes(&left).saturating_mul(times(&right)) > WEIGHT_MAX
+                || text_bytes(&right).saturating_mul(times(&left)) > WEIGHT_MAX
+            {
+                spent(Exhausted::Weight);
+            }
+            let product = left * right;
+            if let Ok(product) = &product {
+                cv.0.data().budget.weigh(product);
+            }
+            bome(product)
+        }),
+        ("tojson", v(0), |cv| {
+            cv.0.data().budget.weigh(&cv.1);
+            bome(Ok(Val::utf8_str(cv.1.to_string().into_bytes())))
+        }),
+        ("now", v(0), |cv| bome(Ok(Val::from(cv.0.data().budget.now_seconds)))),
+        ("range", v(3), |mut cv| {
+            let by = cv.0.pop_var();
+            let to = cv.0.pop_var();
+            let from = cv.0.pop_var();
+            let budget = cv.0.data().budget;
+            let up = by > Val::from(0isize);
+            let mut next = Some(from);
+            Box::new(std::iter::from_fn(move || {
+                budget.charge(1);
+                let here = next.take()?;
+                if !(if up { here < to } else { by < Val::from(0isize) && here > to }) {
+                    return None;
+                }
+                match here.clone() + by.clone() {
+                    Ok(after) => next = Some(after),
+                    Err(error) => return Some(Err(Error::into(error))),
+                }
+                Some(Ok(here))
+            }))
+        }),
+    ]
+}
+
+fn text_bytes(value: &Val) -> u64 {
+    match value {
+        Val::BStr(bytes) | Val::TStr(bytes) => bytes.len() as u64,
+        _ => 0,
+    }
+}
+
+fn times(value: &Val) -> u64 {
+    match value {
+        Val::Num(Num::Int(times)) => u64::try_from(*times).unwrap_or(0),
+        Val::Num(Num::BigInt(_)) => u64::MAX,
+        _ => 0,
+    }
+}

@@ -1,0 +1,111 @@
+//! Puts the bounds into a program: every place where a value can grow becomes a weighed one, before compilation.
+//! The meaning of programs within the bounds does not change.
+
+use jaq_core::load::lex::StrPart;
+use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
+use jaq_core::ops::Math;
+use jaq_core::path::{Part, Path};
+
+use super::natives::{PLUS, TIMES, WEIGH};
+
+/// The name to which `a += b` binds `b`; no program can write it, since `jq` names hold no `!`.
+const OPERAND: &str = "$!operand";
+
+/// A definition with bounds.
+pub fn definition<'s>(def: Def<&'s str>) -> Def<&'s str> {
+    Def { name: def.name, args: def.args, body: term(def.body) }
+}
+
+fn boxed<'s>(inner: Box<Term<&'s str>>) -> Box<Term<&'s str>> {
+    Box::new(term(*inner))
+}
+
+fn all<'s>(terms: Vec<Term<&'s str>>) -> Vec<Term<&'s str>> {
+    terms.into_iter().map(term).collect()
+}
+
+fn weighed<'s>(inner: Term<&'s str>) -> Term<&'s str> {
+    let weigh = Term::Call(WEIGH, Vec::new());
+    Term::BinOp(Box::new(inner), BinaryOp::Pipe(None), Box::new(weigh))
+}
+
+/// A term with bounds.
+pub fn term<'s>(it: Term<&'s str>) -> Term<&'s str> {
+    match it {
+        Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => it,
+        Term::Str(format, parts) => text(format, parts),
+        Term::Arr(inner) => match inner {
+            Some(inner) => weighed(Term::Arr(Some(boxed(inner)))),
+            None => Term::Arr(None),
+        },
+        Term::Obj(fields) if fields.is_empty() => Term::Obj(fields),
+        Term::Obj(fields) => {
+            weighed(Term::Obj(fields.into_iter().map(|(key, value)| (term(key), value.map(term))).collect()))
+        }
+        Term::Neg(inner) => Term::Neg(boxed(inner)),
+        Term::BinOp(left, op, right) => binary(*left, op, *right),
+        Term::Label(name, inner) => Term::Label(name, boxed(inner)),
+        Term::Fold(name, source, bound, inner) => Term::Fold(name, boxed(source), pattern(bound), all(inner)),
+        Term::TryCatch(inner, handler) => Term::TryCatch(boxed(inner), handler.map(boxed)),
+        Term::IfThenElse(branches, otherwise) => Term::IfThenElse(
+            branches.into_iter().map(|(condition, then)| (term(condition), term(then))).collect(),
+            otherwise.map(boxed),
+        ),
+        Term::Def(defs, inner) => Term::Def(defs.into_iter().map(definition).collect(), boxed(inner)),
+        Term::Call(name, arguments) => Term::Call(name, all(arguments)),
+        Term::Path(inner, path) => Term::Path(boxed(inner), path_of(path)),
+    }
+}
+
+fn binary<'s>(left: Term<&'s str>, op: BinaryOp<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
+    let (left, right) = (Box::new(term(left)), Box::new(term(right)));
+    match op {
+        BinaryOp::Pipe(bound) => Term::BinOp(left, BinaryOp::Pipe(bound.map(pattern)), right),
+        BinaryOp::Math(Math::Add) => Term::Call(PLUS, vec![*left, *right]),
+        BinaryOp::Math(Math::Mul) => Term::Call(TIMES, vec![*left, *right]),
+        BinaryOp::UpdateMath(math @ (Math::Add | Math::Mul)) => {
+            let name = if matches!(math, Math::Add) { PLUS } else { TIMES };
+            let step = Term::Call(name, vec![Term::Id, Term::Var(OPERAND)]);
+            let update = Term::BinOp(left, BinaryOp::Update, Box::new(step));
+            let bound = BinaryOp::Pipe(Some(Pattern::Var(OPERAND)));
+            weighed(Term::BinOp(right, bound, Box::new(update)))
+        }
+        BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
+            weighed(Term::BinOp(left, op, right))
+        }
+        BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Or | BinaryOp::And | BinaryOp::Math(_) | BinaryOp::Cmp(_) => {
+            Term::BinOp(left, op, right)
+        }
+    }
+}
+
+/// `"a\(b)c"` with its parts joined by the bounded plus, each interpolated value weighed before it becomes text.
+fn text<'s>(format: Option<&'s str>, parts: Vec<StrPart<&'s str, Term<&'s str>>>) -> Term<&'s str> {
+    let interpolates = parts.iter().any(|part| matches!(part, StrPart::Term(_)));
+    if !interpolates {
+        return Term::Str(format, parts);
+    }
+    let pieces = parts.into_iter().map(|part| match part {
+        StrPart::Term(inner) => Term::Str(format, vec![StrPart::Term(weighed(term(inner)))]),
+        constant => Term::Str(None, vec![constant]),
+    });
+    pieces.reduce(|left, right| Term::Call(PLUS, vec![left, right])).unwrap_or(Term::Id)
+}
+
+fn pattern<'s>(it: Pattern<&'s str>) -> Pattern<&'s str> {
+    match it {
+        Pattern::Var(name) => Pattern::Var(name),
+        Pattern::Arr(items) => Pattern::Arr(items.into_iter().map(pattern).collect()),
+        Pattern::Obj(fields) => {
+            Pattern::Obj(fields.into_iter().map(|(key, value)| (term(key), pattern(value))).collect())
+        }
+    }
+}
+
+fn path_of<'s>(path: Path<Term<&'s str>>) -> Path<Term<&'s str>> {
+    let part = |part| match part {
+        Part::Index(index) => Part::Index(term(index)),
+        Part::Range(from, to) => Part::Range(from.map(term), to.map(term)),
+    };
+    Path(path.0.into_iter().map(|(it, optional)| (part(it), optional)).collect())
+}

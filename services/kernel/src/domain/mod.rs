@@ -1,0 +1,13 @@
+//! What a workflow is and how it moves: pure, so that a replay gives the same state.
+//!
+//! K-1: nothing in here knows actors, a runtime, the bus, the database, the clock or chance.
+
+pub mod command;
+pub mod definition;
+pub mod effect;
+pub mod event;
+pub mod expression;
+pub mod fault;
+pub mod review;
+pub mod state;
+pub mod transition;

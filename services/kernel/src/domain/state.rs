@@ -1,0 +1,399 @@
+//! The state of a run: a tree of frames. Changed by [`State::apply`] only, so that a replay of the journal gives exactly
+//! the live state (K-3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use orrery_types::{TaskId, UnixMillis};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::command::Run;
+use super::definition::{Function, Pointer};
+use super::event::{Event, Fact};
+use super::fault::Fault;
+use super::review::Review;
+
+/// Identifies a frame in its run. Given in order, never twice.
+pub type FrameId = u64;
+
+/// A list or step under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Its id.
+    pub id: FrameId,
+    /// The frame that holds it; none: the top-level list.
+    pub parent: Option<FrameId>,
+    /// Of the list or task in the definition.
+    pub pointer: Pointer,
+    /// For a step: how often the run had come to it before.
+    pub iteration: u32,
+    /// Attempt of the nearest `try` around it, from 1.
+    pub attempt: u32,
+    /// Input before its transformation.
+    pub raw_input: Arc<Value>,
+    /// Input after it: `$input`.
+    pub input: Arc<Value>,
+    /// Variables that it brings into sight.
+    pub variables: BTreeMap<String, Arc<Value>>,
+    /// When it began.
+    pub started_at: UnixMillis,
+    /// When it times out.
+    pub timeout_at: Option<UnixMillis>,
+    /// What goes on in it.
+    pub activity: Activity,
+}
+
+/// What goes on in a frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "activity", rename_all = "snake_case")]
+pub enum Activity {
+    /// A list of tasks.
+    List {
+        /// The task that runs, or comes next.
+        next: u32,
+        /// What goes into it: the output of the one before.
+        value: Arc<Value>,
+        /// Which branch of a fork it is.
+        branch: Option<u32>,
+        /// The list is over and its step has to be told.
+        done: bool,
+    },
+    /// A `do`.
+    Do,
+    /// A `for`.
+    For {
+        /// The items.
+        items: Arc<Vec<Value>>,
+        /// The round under way.
+        index: u32,
+    },
+    /// A `fork`.
+    Fork {
+        /// Outputs of the branches that are over.
+        outputs: BTreeMap<u32, Arc<Value>>,
+    },
+    /// A `try`.
+    Try {
+        /// What it is at.
+        phase: Phase,
+        /// Retries so far.
+        retries: u32,
+    },
+    /// A `wait`.
+    Wait {
+        /// Until when.
+        until: UnixMillis,
+    },
+    /// A call under way.
+    Call {
+        /// Its key.
+        key: String,
+        /// Which function.
+        function: Function,
+        /// Its arguments.
+        arguments: Arc<Value>,
+        /// When it gives up.
+        deadline_at: UnixMillis,
+    },
+    /// A person is asked.
+    Human {
+        /// What.
+        review: Box<Review>,
+    },
+    /// Another workflow runs.
+    Child {
+        /// Key of the step.
+        key: String,
+        /// Its run.
+        task: TaskId,
+        /// Its workflow.
+        workflow: (String, String, String),
+        /// Its input.
+        input: Arc<Value>,
+        /// Whether the step waits for its end.
+        wait: bool,
+    },
+}
+
+/// What a `try` is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Its body runs.
+    Body,
+    /// It waits to try again.
+    Backoff {
+        /// Until when.
+        until: UnixMillis,
+    },
+    /// Its handler runs.
+    Handler,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Under way.
+    Running,
+    /// Over, with this output.
+    Completed(Arc<Value>),
+    /// Over, with this error.
+    Faulted(Fault),
+    /// Cancelled.
+    Cancelled,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// What never changes.
+    pub run: Arc<Run>,
+    /// How it stands.
+    pub status: Status,
+    /// `$context`.
+    pub context: Arc<Value>,
+    /// Lists and steps under way.
+    pub frames: BTreeMap<FrameId, Frame>,
+    /// How often the run came to each step.
+    pub visits: BTreeMap<Pointer, u32>,
+    /// Steps taken.
+    pub steps: u64,
+    /// Records of the transparency log that the run has given rise to.
+    pub audited: u64,
+    /// Events so far: the sequence number of the last.
+    pub seq: u64,
+    /// When it started.
+    pub started_at: UnixMillis,
+    /// When the last event happened.
+    pub updated_at: UnixMillis,
+    /// When its workflow's timeout ends it.
+    pub timeout_at: Option<UnixMillis>,
+    /// The id that the next frame takes.
+    pub next_frame: FrameId,
+}
+
+impl State {
+    /// A run that has not started.
+    pub fn new(run: Run) -> Self {
+        Self {
+            run: Arc::new(run),
+            status: Status::Running,
+            context: Arc::new(Value::Null),
+            frames: BTreeMap::new(),
+            visits: BTreeMap::new(),
+            steps: 0,
+            audited: 0,
+            seq: 0,
+            started_at: UnixMillis(0),
+            updated_at: UnixMillis(0),
+            timeout_at: None,
+            next_frame: 1,
+        }
+    }
+
+    /// Replays a journal.
+    pub fn replay(events: impl IntoIterator<Item = Event>) -> Option<Self> {
+        let mut state: Option<Self> = None;
+        for event in events {
+            if let (None, Fact::Started { run, .. }) = (&state, &event.fact) {
+                state = Some(Self::new((**run).clone()));
+            }
+            state.as_mut()?.apply(&event);
+        }
+        state
+    }
+
+    /// Whether the run is over.
+    pub fn is_over(&self) -> bool {
+        self.status != Status::Running
+    }
+
+    /// Frames directly inside a frame.
+    pub fn children(&self, id: FrameId) -> impl Iterator<Item = &Frame> {
+        self.frames.values().filter(move |frame| frame.parent == Some(id))
+    }
+
+    /// A frame and everything inside it, the innermost last.
+    pub fn subtree(&self, id: FrameId) -> Vec<FrameId> {
+        let mut inside = BTreeSet::from([id]);
+        // A frame's id is higher than its parent's, so one pass in order suffices.
+        for frame in self.frames.range(id..).map(|(_, frame)| frame) {
+            if frame.parent.is_some_and(|parent| inside.contains(&parent)) {
+                inside.insert(frame.id);
+            }
+        }
+        inside.into_iter().filter(|id| self.frames.contains_key(id)).collect()
+    }
+
+    /// Pointers of the steps that wait for something.
+    pub fn active(&self) -> Vec<String> {
+        let leaf = |frame: &&Frame| match &frame.activity {
+            Activity::Wait { .. } | Activity::Call { .. } | Activity::Human { .. } | Activity::Child { .. } => true,
+            Activity::Try { phase, .. } => matches!(phase, Phase::Backoff { .. }),
+            _ => false,
+        };
+        self.frames.values().filter(leaf).map(|frame| frame.pointer.to_string()).collect()
+    }
+
+    /// Whether nothing but people and time can move it.
+    pub fn is_waiting(&self) -> bool {
+        let busy = |frame: &Frame| matches!(frame.activity, Activity::Call { .. } | Activity::Child { .. });
+        !self.active().is_empty() && !self.frames.values().any(busy)
+    }
+
+    /// When something is next due.
+    pub fn wake_at(&self) -> Option<UnixMillis> {
+        if self.is_over() {
+            return None;
+        }
+        let frames = self.frames.values().flat_map(Frame::due_times);
+        frames.chain(self.timeout_at).chain(self.run.deadline_at).min()
+    }
+
+    /// Takes one event in.
+    pub fn apply(&mut self, event: &Event) {
+        self.seq += 1;
+        self.audited += u64::from(event.fact.is_audited());
+        self.updated_at = event.at;
+        match &event.fact {
+            Fact::Started { timeout_at, root, .. } => {
+                self.started_at = event.at;
+                self.timeout_at = *timeout_at;
+                self.insert(root);
+            }
+            Fact::StepStarted { frame, .. } => {
+                self.count_visit(&frame.pointer);
+                self.insert(frame);
+            }
+            Fact::ListStarted { step, replaces, frame } => self.start_list(*step, *replaces, frame),
+            Fact::StepSkipped { list, next, .. } => {
+                self.steps += 1;
+                self.advance(*list, Some(*next), None);
+            }
+            Fact::StepCompleted { list, pointer, output, context, next, .. } => {
+                // Steps without a frame of their own are counted when they are over.
+                if !self.remove_children(*list) {
+                    self.count_visit(pointer);
+                }
+                if let Some(context) = context {
+                    self.context = context.clone();
+                }
+                self.advance(*list, *next, Some(output));
+            }
+            Fact::StepFailed { list, pointer, .. } => {
+                if !self.remove_children(*list) {
+                    self.count_visit(pointer);
+                }
+            }
+            Fact::BranchCompleted { step, branch, output } => {
+                let of_branch =
+                    |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if it == branch);
+                let list = self.children(*step).find(of_branch).map(|frame| frame.id);
+                if let Some(list) = list {
+                    self.remove(list);
+                }
+                if let Some(Activity::Fork { outputs }) = self.activity_mut(*step) {
+                    outputs.insert(*branch, output.clone());
+                }
+            }
+            Fact::RetryScheduled { step, retry, at, .. } => {
+                self.remove_children(*step);
+                if let Some(Activity::Try { phase, retries }) = self.activity_mut(*step) {
+                    *phase = Phase::Backoff { until: *at };
+                    *retries = *retry;
+                }
+            }
+            Fact::ErrorCaught { step, .. } => {
+                self.remove_children(*step);
+                if let Some(Activity::Try { phase, .. }) = self.activity_mut(*step) {
+                    *phase = Phase::Handler;
+                }
+            }
+            Fact::ReviewClaimed { review, by } => {
+                for frame in self.frames.values_mut() {
+                    match &mut frame.activity {
+                        Activity::Human { review: it } if it.id == *review => it.claim = Some((by.clone(), event.at)),
+                        _ => {}
+                    }
+                }
+            }
+            Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
+            Fact::Completed { output } => self.end(Status::Completed(output.clone())),
+            Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
+            Fact::Cancelled { .. } => self.end(Status::Cancelled),
+        }
+    }
+
+    fn end(&mut self, status: Status) {
+        self.status = status;
+        self.frames.clear();
+        self.visits.clear();
+    }
+
+    fn count_visit(&mut self, pointer: &Pointer) {
+        self.steps += 1;
+        *self.visits.entry(pointer.clone()).or_default() += 1;
+    }
+
+    fn insert(&mut self, frame: &Frame) {
+        self.next_frame = self.next_frame.max(frame.id + 1);
+        self.frames.insert(frame.id, frame.clone());
+    }
+
+    fn start_list(&mut self, step: FrameId, replaces: bool, frame: &Frame) {
+        let round = self.children(step).count();
+        if replaces {
+            self.remove_children(step);
+        }
+        match self.activity_mut(step) {
+            Some(Activity::For { index, .. }) if replaces && round > 0 => *index += 1,
+            Some(Activity::Try { phase, .. }) if matches!(phase, Phase::Backoff { .. }) => *phase = Phase::Body,
+            _ => {}
+        }
+        self.insert(frame);
+    }
+
+    fn activity_mut(&mut self, id: FrameId) -> Option<&mut Activity> {
+        self.frames.get_mut(&id).map(|frame| &mut frame.activity)
+    }
+
+    fn advance(&mut self, list: FrameId, to: Option<u32>, output: Option<&Arc<Value>>) {
+        if let Some(Activity::List { next, value, done, .. }) = self.activity_mut(list) {
+            match to {
+                Some(to) => *next = to,
+                None => *done = true,
+            }
+            if let Some(output) = output {
+                *value = output.clone();
+            }
+        }
+    }
+
+    fn remove(&mut self, id: FrameId) {
+        for id in self.subtree(id) {
+            self.frames.remove(&id);
+        }
+    }
+
+    /// Whether there were any.
+    fn remove_children(&mut self, id: FrameId) -> bool {
+        let children: Vec<FrameId> = self.children(id).map(|frame| frame.id).collect();
+        children.iter().for_each(|child| self.remove(*child));
+        !children.is_empty()
+    }
+}
+
+impl Frame {
+    /// The points in time at which it wants to be looked at.
+    fn due_times(&self) -> impl Iterator<Item = UnixMillis> {
+        let own = match &self.activity {
+            Activity::Wait { until } => Some(*until),
+            Activity::Human { review } => review.due_at,
+            Activity::Try { phase: Phase::Backoff { until }, .. } => Some(*until),
+            _ => None,
+        };
+        own.into_iter().chain(self.timeout_at)
+    }
+}

@@ -1,0 +1,306 @@
+//! Lists of tasks: taking the next step, completing it, failing it, and what follows (specification, "Task flow").
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::sight::Sight;
+use super::{Entered, Machine, Next, STEP_LIMIT, STEPS_MAX, check_schema};
+use crate::domain::command::Reject;
+use crate::domain::definition::{Directive, Kind, Pointer, Task};
+use crate::domain::event::{Fact, Receipt};
+use crate::domain::fault::{Fault, Standard};
+use crate::domain::state::{Activity, Frame, FrameId};
+
+impl Machine<'_> {
+    /// Runs the next task of a list.
+    pub(super) fn step(&mut self, list: FrameId) -> Result<(), Reject> {
+        let frame = self.frame(list)?;
+        let Activity::List { next, value, done, .. } = &frame.activity else { return Ok(()) };
+        let task = self.definition.list(&frame.pointer).get(*next as usize).cloned();
+        let (raw_input, attempt) = (value.clone(), frame.attempt);
+        let Some(task) = task.filter(|_| !done) else { return self.list_done(list) };
+        if self.state.steps >= STEPS_MAX {
+            let detail = format!("the task took {STEPS_MAX} steps: is there an endless loop in its workflow?");
+            self.fault(Fault::new(Standard::Runtime, detail).titled(STEP_LIMIT).at(&task.pointer));
+            return Ok(());
+        }
+        match self.prepare(list, &task, &raw_input) {
+            Err(fault) => self.fail(list, &task.pointer, fault),
+            Ok(None) => {
+                let next = task.index + 1;
+                self.record(Fact::StepSkipped { list, pointer: task.pointer.clone(), next });
+                self.agenda.push_back(Next::Step(list));
+                Ok(())
+            }
+            Ok(Some(input)) => {
+                let iteration = self.state.visits.get(&task.pointer).copied().unwrap_or(0);
+                let entered = Entered { list, task, raw_input, input, iteration, attempt };
+                match self.perform(&entered)? {
+                    Ok(()) => Ok(()),
+                    Err(fault) => self.fail(list, entered.pointer(), fault),
+                }
+            }
+        }
+    }
+
+    /// Validates and transforms the input; none: the task's condition does not hold.
+    fn prepare(&self, list: FrameId, task: &Task, raw: &Arc<Value>) -> Result<Option<Arc<Value>>, Fault> {
+        check_schema(task.input.schema.as_ref(), raw, "the task's input")?;
+        let sight = |input| Sight {
+            machine: self,
+            frame: Some(list),
+            task: Some(task),
+            raw_input: raw,
+            input,
+            output: None,
+            own: &[],
+        };
+        let input = match &task.input.from {
+            Some(from) => Arc::new(from.evaluate(raw, &sight(raw))?),
+            None => raw.clone(),
+        };
+        let runs = match &task.condition {
+            Some(condition) => holds(&condition.evaluate(&input, &sight(&input))?),
+            None => true,
+        };
+        Ok(runs.then_some(input))
+    }
+
+    fn perform(&mut self, entered: &Entered) -> Result<Result<(), Fault>, Reject> {
+        let task = entered.task.clone();
+        Ok(match &task.kind {
+            Kind::Set(template) => return self.set(entered, template),
+            Kind::Switch(cases) => return self.switch(entered, cases),
+            Kind::Raise(error) => Err(self.raise(entered, error)),
+            Kind::Emit(attributes) => return self.emit(entered, attributes),
+            Kind::Do(body) => self.do_list(entered, body),
+            Kind::For(each) => return self.iterate(entered, each),
+            Kind::Fork { branches, .. } => self.fork(entered, branches),
+            Kind::Try { body, catch } => self.attempt(entered, body, catch),
+            Kind::Wait(duration) => self.wait(entered, duration),
+            Kind::Run(workflow) => self.run_workflow(entered, workflow),
+            Kind::Call(call) => self.call(entered, call),
+        })
+    }
+
+    /// What an expression of a task sees.
+    pub(super) fn sight<'a>(&'a self, entered: &'a Entered) -> Sight<'a> {
+        Sight {
+            machine: self,
+            frame: Some(entered.list),
+            task: Some(&entered.task),
+            raw_input: &entered.raw_input,
+            input: &entered.input,
+            output: None,
+            own: &[],
+        }
+    }
+
+    fn do_list(&mut self, entered: &Entered, body: &Pointer) -> Result<(), Fault> {
+        let step = self.open(entered, Activity::Do)?;
+        self.open_list(step, false, body, entered.input.clone(), entered.attempt, ListOptions::default());
+        Ok(())
+    }
+
+    /// Opens the frame of a step.
+    pub(super) fn open(&mut self, entered: &Entered, activity: Activity) -> Result<FrameId, Fault> {
+        let timeout = match &entered.task.timeout {
+            Some(timeout) => Some(timeout.evaluate(&entered.input, &self.sight(entered))?),
+            None => None,
+        };
+        let id = self.state.next_frame;
+        let frame = Frame {
+            id,
+            parent: Some(entered.list),
+            pointer: entered.pointer().clone(),
+            iteration: entered.iteration,
+            attempt: entered.attempt,
+            raw_input: entered.raw_input.clone(),
+            input: entered.input.clone(),
+            variables: BTreeMap::new(),
+            started_at: self.now,
+            timeout_at: timeout.map(|after| self.now.saturating_add(after)),
+            activity,
+        };
+        self.record(Fact::StepStarted { list: entered.list, frame: Box::new(frame) });
+        Ok(id)
+    }
+
+    /// Opens a list inside a step and queues its first task.
+    pub(super) fn open_list(
+        &mut self,
+        step: FrameId,
+        replaces: bool,
+        pointer: &Pointer,
+        value: Arc<Value>,
+        attempt: u32,
+        options: ListOptions,
+    ) {
+        let id = self.state.next_frame;
+        let frame = Frame {
+            id,
+            parent: Some(step),
+            pointer: pointer.clone(),
+            iteration: 0,
+            attempt,
+            raw_input: value.clone(),
+            input: value.clone(),
+            variables: options.variables,
+            started_at: self.now,
+            timeout_at: options.timeout_at,
+            activity: Activity::List { next: 0, value, branch: options.branch, done: false },
+        };
+        self.record(Fact::ListStarted { step, replaces, frame: Box::new(frame) });
+        self.agenda.push_back(Next::Step(id));
+    }
+
+    /// Completes a step that has no frame.
+    pub(super) fn complete_entered(
+        &mut self,
+        entered: &Entered,
+        output: Arc<Value>,
+        then: Option<Directive>,
+    ) -> Result<Result<(), Fault>, Reject> {
+        let done = self.settle(entered.list, &entered.task, &entered.raw_input, &entered.input, output);
+        Ok(match done {
+            Err(fault) => Err(fault),
+            Ok((output, context)) => {
+                let ending = Ending { iteration: entered.iteration, output, context, then, call: None };
+                self.follow(entered.list, &entered.task, ending);
+                Ok(())
+            }
+        })
+    }
+
+    /// Completes a step that has one; whatever is still inside is given up.
+    pub(super) fn complete_step(&mut self, step: FrameId, output: Arc<Value>) -> Result<(), Reject> {
+        self.complete_call(step, output, None)
+    }
+
+    /// As [`Self::complete_step`], with what is to be recorded of the call that it made.
+    pub(super) fn complete_call(
+        &mut self,
+        step: FrameId,
+        output: Arc<Value>,
+        call: Option<Box<Receipt>>,
+    ) -> Result<(), Reject> {
+        let frame = self.frame(step)?.clone();
+        let (task, list) = (self.task(&frame.pointer)?, self.list_of(&frame)?);
+        match self.settle(step, &task, &frame.raw_input, &frame.input, output) {
+            Err(fault) => self.fail(list, &task.pointer, fault),
+            Ok((output, context)) => {
+                self.abandon(step, true);
+                self.follow(list, &task, Ending { iteration: frame.iteration, output, context, then: None, call });
+                Ok(())
+            }
+        }
+    }
+
+    /// Transforms and validates an output and what it exports.
+    fn settle(
+        &self,
+        frame: FrameId,
+        task: &Task,
+        raw_input: &Value,
+        input: &Value,
+        raw: Arc<Value>,
+    ) -> Result<(Arc<Value>, Option<Arc<Value>>), Fault> {
+        let sight = |output| Sight {
+            machine: self,
+            frame: Some(frame),
+            task: Some(task),
+            raw_input,
+            input,
+            output: Some(output),
+            own: &[],
+        };
+        let output = match &task.output.transform {
+            Some(transform) => Arc::new(transform.evaluate(&raw, &sight(&raw))?),
+            None => raw,
+        };
+        check_schema(task.output.schema.as_ref(), &output, "the task's output")?;
+        let Some(export) = &task.export else { return Ok((output, None)) };
+        let context = export.template.evaluate(&output, &sight(&output))?;
+        check_schema(export.schema.as_ref(), &context, "the exported context")?;
+        Ok((output, Some(Arc::new(context))))
+    }
+
+    fn follow(&mut self, list: FrameId, task: &Task, ending: Ending) {
+        let Ending { iteration, output, context, then, call } = ending;
+        let length = self.state.frames.get(&list).map_or(0, |frame| self.definition.list(&frame.pointer).len());
+        let then = then.unwrap_or(task.then);
+        let next = match then {
+            Directive::Continue => Some(task.index + 1).filter(|next| (*next as usize) < length),
+            Directive::Goto(index) => Some(index),
+            Directive::Exit | Directive::End => None,
+        };
+        let pointer = task.pointer.clone();
+        self.record(Fact::StepCompleted { list, pointer, iteration, output: output.clone(), context, next, call });
+        match next {
+            _ if then == Directive::End => self.complete(&output),
+            Some(_) => self.agenda.push_back(Next::Step(list)),
+            None => self.agenda.push_back(Next::ListDone(list)),
+        }
+    }
+
+    /// A list is over: the step around it goes on.
+    pub(super) fn list_done(&mut self, list: FrameId) -> Result<(), Reject> {
+        let Some(frame) = self.state.frames.get(&list) else { return Ok(()) };
+        let Activity::List { value, branch, .. } = &frame.activity else { return Ok(()) };
+        let (value, branch) = (value.clone(), *branch);
+        let Some(step) = frame.parent else {
+            self.complete(&value);
+            return Ok(());
+        };
+        match &self.frame(step)?.activity {
+            Activity::For { .. } => self.round_done(step, value),
+            Activity::Fork { .. } => self.branch_done(step, branch.unwrap_or(0), value),
+            _ => self.complete_step(step, value),
+        }
+    }
+
+    /// A step failed: the error goes up until a `try` catches it, or ends the run.
+    pub(super) fn fail(&mut self, list: FrameId, pointer: &Pointer, fault: Fault) -> Result<(), Reject> {
+        let mut fault = fault.at(pointer);
+        let (mut list, mut pointer) = (list, pointer.clone());
+        loop {
+            self.abandon(list, false);
+            self.record(Fact::StepFailed { list, pointer, error: fault.clone() });
+            let Some(step) = self.frame(list)?.parent else {
+                self.fault(fault);
+                return Ok(());
+            };
+            match self.caught(step, fault)? {
+                None => return Ok(()),
+                Some(uncaught) => fault = uncaught,
+            }
+            let frame = self.frame(step)?;
+            pointer = frame.pointer.clone();
+            list = self.list_of(frame)?;
+        }
+    }
+}
+
+/// How a step ended.
+struct Ending {
+    iteration: u32,
+    output: Arc<Value>,
+    context: Option<Arc<Value>>,
+    then: Option<Directive>,
+    call: Option<Box<Receipt>>,
+}
+
+/// What distinguishes one list of a step from another.
+#[derive(Debug, Default)]
+pub(super) struct ListOptions {
+    pub variables: BTreeMap<String, Arc<Value>>,
+    pub timeout_at: Option<orrery_types::UnixMillis>,
+    pub branch: Option<u32>,
+}
+
+/// Truth as jq has it.
+pub(super) fn holds(value: &Value) -> bool {
+    !matches!(value, Value::Null | Value::Bool(false))
+}

@@ -1,0 +1,50 @@
+//! Giving up: the whole run, or whatever is under way inside a step.
+
+use super::Machine;
+use crate::domain::effect::Effect;
+use crate::domain::event::Fact;
+use crate::domain::fault::{Fault, Standard};
+use crate::domain::state::{Activity, FrameId};
+
+/// Why a sub-workflow is cancelled.
+const NOT_WANTED: &str = "the step that started it is over";
+
+impl Machine<'_> {
+    pub(super) fn cancel(&mut self, by: String, reason: String) {
+        self.abandon_all();
+        let detail = format!("the task was cancelled by {by}");
+        self.notify_parent(Err(Fault::new(Standard::Runtime, detail).titled("cancelled")));
+        self.record(Fact::Cancelled { by, reason });
+    }
+
+    pub(super) fn abandon_all(&mut self) {
+        let roots: Vec<FrameId> =
+            self.state.frames.values().filter(|frame| frame.parent.is_none()).map(|frame| frame.id).collect();
+        roots.into_iter().for_each(|root| self.abandon(root, false));
+    }
+
+    /// Withdraws and cancels what goes on inside a frame; `finished`: the frame itself is not given up, it is over.
+    pub(super) fn abandon(&mut self, id: FrameId, finished: bool) {
+        for inside in self.state.subtree(id) {
+            if finished && inside == id {
+                continue;
+            }
+            let Some(frame) = self.state.frames.get(&inside) else { continue };
+            match &frame.activity {
+                Activity::Call { key, .. } => {
+                    let key = key.clone();
+                    self.effects.push(Effect::CancelCall { key });
+                }
+                Activity::Child { task, .. } => {
+                    let task = task.clone();
+                    self.effects.push(Effect::CancelChild { task, reason: NOT_WANTED.to_owned() });
+                }
+                Activity::Human { review } => {
+                    let (review, pointer) = (review.id.clone(), frame.pointer.clone());
+                    self.record(Fact::ReviewWithdrawn { review, pointer });
+                }
+                _ => {}
+            }
+        }
+    }
+}

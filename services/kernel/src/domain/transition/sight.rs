@@ -1,0 +1,85 @@
+//! The variables that an expression sees: `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime` as the
+//! specification names them, and those of the loops and catches around it.
+
+use serde_json::{Value, json};
+
+use super::Machine;
+use crate::domain::definition::Task;
+use crate::domain::expression::Variables;
+use crate::domain::state::{Activity, FrameId};
+
+/// What is in sight at one place.
+pub(super) struct Sight<'a> {
+    pub machine: &'a Machine<'a>,
+    /// The innermost frame, from which the variables of the outer ones are found.
+    pub frame: Option<FrameId>,
+    pub task: Option<&'a Task>,
+    pub raw_input: &'a Value,
+    pub input: &'a Value,
+    pub output: Option<&'a Value>,
+    /// Variables that no frame holds yet.
+    pub own: &'a [(&'a str, Value)],
+}
+
+impl Variables for Sight<'_> {
+    fn get(&self, name: &str) -> Value {
+        let state = &self.machine.state;
+        if let Some((_, value)) = self.own.iter().find(|(own, _)| *own == name) {
+            return value.clone();
+        }
+        match name {
+            "context" => (*state.context).clone(),
+            "input" => self.input.clone(),
+            "output" => self.output.cloned().unwrap_or(Value::Null),
+            "task" => self.task_descriptor(),
+            "workflow" => self.workflow_descriptor(),
+            "runtime" => json!({
+                "name": "orrery", "version": env!("CARGO_PKG_VERSION"), "metadata": {}
+            }),
+            _ => self.outer(name),
+        }
+    }
+
+    fn now_seconds(&self) -> f64 {
+        self.machine.now.0 as f64 / 1000.0
+    }
+}
+
+impl Sight<'_> {
+    fn outer(&self, name: &str) -> Value {
+        let frames = &self.machine.state.frames;
+        let mut at = self.frame;
+        while let Some(frame) = at.and_then(|id| frames.get(&id)) {
+            if let Some(value) = frame.variables.get(name) {
+                return (**value).clone();
+            }
+            at = frame.parent;
+        }
+        Value::Null
+    }
+
+    fn task_descriptor(&self) -> Value {
+        let Some(task) = self.task else { return Value::Null };
+        let frame = self.frame.and_then(|id| self.machine.state.frames.get(&id));
+        let started = frame.filter(|frame| !matches!(frame.activity, Activity::List { .. }));
+        let started_at = started.map_or(self.machine.now, |frame| frame.started_at);
+        json!({
+            "name": task.name, "reference": &*task.pointer, "definition": task.source, "input": self.raw_input,
+            "output": self.output, "startedAt": time(started_at),
+        })
+    }
+
+    fn workflow_descriptor(&self) -> Value {
+        let state = &self.machine.state;
+        json!({
+            "id": state.run.id, "definition": &*self.machine.definition.source, "input": &*state.run.input,
+            "startedAt": time(state.started_at), "attachments": state.run.attachments,
+            "submittedBy": state.run.submitted_by,
+        })
+    }
+}
+
+/// A point in time as the specification describes it.
+fn time(at: orrery_types::UnixMillis) -> Value {
+    json!({ "iso8601": at.to_string(), "epoch": { "seconds": at.0 / 1000, "milliseconds": at.0 } })
+}

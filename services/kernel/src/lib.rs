@@ -1,0 +1,54 @@
+//! The kernel of Orrery: durable workflows. It journals every step before anything acts on it, calls models and knowledge
+//! through other services, and asks people. It must never call a model itself, know a provider's name, or act on what is
+//! not committed.
+
+mod actors;
+mod bus;
+mod definitions;
+pub mod domain;
+pub mod error;
+mod kernel;
+mod providers;
+pub mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
+use orrery_supervise::{Strategy, SupervisorSpec};
+
+use crate::actors::{committer, executor, partition, publisher, timer};
+use crate::kernel::{Kernel, Wiring};
+use crate::store::KernelStore;
+
+/// Opens the journal and gives the actor tree. What holds state in memory stands or falls together: a fresh start reads
+/// the journal, and calls that were under way go out again under their keys.
+pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
+    let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
+    let kernel = Kernel::new(store, context.bus);
+    let committer = committer::spec(kernel.clone());
+    let executor = executor::spec(kernel.clone());
+    let timer = timer::spec(kernel.clone());
+    let partitions: Vec<_> = (0..partition::ACTORS).map(|index| partition::spec(kernel.clone(), index)).collect();
+    kernel.wire(Wiring {
+        partitions: partitions.iter().map(orrery_supervise::ActorSpec::handle).collect(),
+        committer: committer.handle(),
+        executor: executor.handle(),
+        timer: timer.handle(),
+    });
+    let mut machine = SupervisorSpec::new("machine")
+        .strategy(Strategy::OneForAll)
+        .intensity(5, Duration::from_secs(60))
+        .child(committer)
+        .child(executor)
+        .child(timer);
+    for partition in partitions {
+        machine = machine.child(partition);
+    }
+    let served: Arc<Kernel> = kernel.clone();
+    Ok(SupervisorSpec::new("kernel")
+        .strategy(Strategy::RestForOne)
+        .child(machine)
+        .child(publisher::spec(kernel))
+        .child(bus_endpoint(move || bus::inbound::server(&served))))
+}

@@ -1,0 +1,200 @@
+//! Rows, and how a run and its reviews become rows.
+
+use diesel::prelude::*;
+use serde_json::{Value, json};
+
+use super::partition_of;
+use super::schema::{definitions, journal, reviews, runs};
+use crate::domain::event::Event;
+use crate::domain::review::Review;
+use crate::domain::state::{Frame, State, Status};
+
+/// A deployed definition.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
+#[diesel(table_name = definitions)]
+#[allow(missing_docs)] // the columns are those of the definition
+pub struct DefinitionRow {
+    pub tenant: String,
+    pub namespace: String,
+    pub name: String,
+    pub version: String,
+    pub hash: String,
+    pub title: String,
+    pub source: String,
+    pub deployed_ms: i64,
+}
+
+/// A run as others see it; its truth is the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, AsChangeset, Selectable)]
+#[diesel(table_name = runs, treat_none_as_null = true)]
+#[allow(missing_docs)]
+pub struct RunRow {
+    pub id: String,
+    pub tenant: String,
+    pub partition: i32,
+    pub workflow: String,
+    pub version: String,
+    pub definition_hash: String,
+    pub status: String,
+    pub submitted_by: String,
+    pub created_ms: i64,
+    pub updated_ms: i64,
+    pub finished_ms: i64,
+    pub seq: i64,
+    pub wake_ms: Option<i64>,
+    pub active: String,
+    pub input: String,
+    pub attachments: String,
+    pub output: String,
+    pub error: String,
+}
+
+/// The words in which a run's status is stored.
+pub mod status {
+    /// A step is under way.
+    pub const RUNNING: &str = "running";
+    /// Only people or time can move it.
+    pub const WAITING: &str = "waiting";
+    /// Over with an output.
+    pub const COMPLETED: &str = "completed";
+    /// Over with an error.
+    pub const FAULTED: &str = "faulted";
+    /// Cancelled.
+    pub const CANCELLED: &str = "cancelled";
+}
+
+/// The words in which a review's status is stored.
+pub mod review_status {
+    /// Anyone named may claim it.
+    pub const OPEN: &str = "open";
+    /// Someone works on it.
+    pub const CLAIMED: &str = "claimed";
+    /// Over.
+    pub const DECIDED: &str = "decided";
+    /// No longer wanted.
+    pub const WITHDRAWN: &str = "withdrawn";
+}
+
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+impl RunRow {
+    /// The row of a run.
+    pub fn of(state: &State) -> Self {
+        let run = &state.run;
+        let (status, output, error) = match &state.status {
+            Status::Running if state.is_waiting() => (status::WAITING, String::new(), String::new()),
+            Status::Running => (status::RUNNING, String::new(), String::new()),
+            Status::Completed(output) => (status::COMPLETED, output.to_string(), String::new()),
+            Status::Faulted(error) => (status::FAULTED, String::new(), error.to_value().to_string()),
+            Status::Cancelled => (status::CANCELLED, String::new(), String::new()),
+        };
+        Self {
+            id: run.id.to_string(),
+            tenant: run.tenant.to_string(),
+            partition: partition_of(&run.tenant, &run.id),
+            workflow: run.workflow.1.clone(),
+            version: run.workflow.2.clone(),
+            definition_hash: run.definition.to_string(),
+            status: status.to_owned(),
+            submitted_by: run.submitted_by.clone(),
+            created_ms: signed(state.started_at.0),
+            updated_ms: signed(state.updated_at.0),
+            finished_ms: if state.is_over() { signed(state.updated_at.0) } else { 0 },
+            seq: signed(state.seq),
+            wake_ms: state.wake_at().map(|at| signed(at.0)),
+            active: json!(state.active()).to_string(),
+            input: run.input.to_string(),
+            attachments: json!(run.attachments).to_string(),
+            output,
+            error,
+        }
+    }
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
+#[diesel(table_name = journal)]
+#[allow(missing_docs)]
+pub struct JournalRow {
+    pub run_id: String,
+    pub seq: i64,
+    pub kind: String,
+    pub pointer: String,
+    pub event: String,
+    pub at_ms: i64,
+}
+
+impl JournalRow {
+    /// The row of an event.
+    pub fn of(run: &str, seq: u64, event: &Event) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            run_id: run.to_owned(),
+            seq: signed(seq),
+            kind: event.fact.kind().to_owned(),
+            pointer: event.fact.pointer().to_owned(),
+            event: serde_json::to_string(event)?,
+            at_ms: signed(event.at.0),
+        })
+    }
+}
+
+/// A review.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
+#[diesel(table_name = reviews)]
+#[allow(missing_docs)]
+pub struct ReviewRow {
+    pub id: String,
+    pub tenant: String,
+    pub run_id: String,
+    pub pointer: String,
+    pub title: String,
+    pub instructions: String,
+    pub roles: String,
+    pub form: String,
+    pub subject: String,
+    pub status: String,
+    pub claimed_by: String,
+    pub decision: String,
+    pub reason: String,
+    pub edits: String,
+    pub decided_by: String,
+    pub submitted_by: String,
+    pub created_ms: i64,
+    pub claimed_ms: i64,
+    pub decided_ms: i64,
+    pub due_ms: i64,
+}
+
+impl ReviewRow {
+    pub(super) fn requested(state: &State, frame: &Frame, review: &Review) -> Self {
+        Self {
+            id: review.id.to_string(),
+            tenant: state.run.tenant.to_string(),
+            run_id: state.run.id.to_string(),
+            pointer: frame.pointer.to_string(),
+            title: review.title.clone(),
+            instructions: review.instructions.clone(),
+            roles: json!(review.roles).to_string(),
+            form: review.form.as_ref().map(Value::to_string).unwrap_or_default(),
+            subject: review.subject.to_string(),
+            status: review_status::OPEN.to_owned(),
+            claimed_by: String::new(),
+            decision: String::new(),
+            reason: String::new(),
+            edits: String::new(),
+            decided_by: String::new(),
+            submitted_by: state.run.submitted_by.clone(),
+            created_ms: signed(review.created_at.0),
+            claimed_ms: 0,
+            decided_ms: 0,
+            due_ms: review.due_at.map_or(0, |at| signed(at.0)),
+        }
+    }
+
+    /// Who may decide it.
+    pub fn roles(&self) -> Vec<String> {
+        serde_json::from_str(&self.roles).unwrap_or_default()
+    }
+}

@@ -1,0 +1,49 @@
+//! The kernel's tables, as `migrations/` creates them.
+
+diesel::table! {
+    partitions (id) { id -> Integer, epoch -> BigInt, }
+}
+
+diesel::table! {
+    definitions (tenant, namespace, name, version) {
+        tenant -> Text, namespace -> Text, name -> Text, version -> Text,
+        hash -> Text, title -> Text, source -> Text, deployed_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    runs (id) {
+        id -> Text, tenant -> Text, partition -> Integer,
+        workflow -> Text, version -> Text, definition_hash -> Text,
+        status -> Text, submitted_by -> Text,
+        created_ms -> BigInt, updated_ms -> BigInt, finished_ms -> BigInt,
+        seq -> BigInt, wake_ms -> Nullable<BigInt>,
+        active -> Text, input -> Text, attachments -> Text, output -> Text, error -> Text,
+    }
+}
+
+diesel::table! {
+    journal (run_id, seq) {
+        run_id -> Text, seq -> BigInt, kind -> Text, pointer -> Text, event -> Text, at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    inbox (tenant, key) { tenant -> Text, key -> Text, request_digest -> Text, run_id -> Text, }
+}
+
+diesel::table! {
+    reviews (id) {
+        id -> Text, tenant -> Text, run_id -> Text, pointer -> Text,
+        title -> Text, instructions -> Text, roles -> Text, form -> Text, subject -> Text,
+        status -> Text, claimed_by -> Text, decision -> Text, reason -> Text, edits -> Text,
+        decided_by -> Text, submitted_by -> Text,
+        created_ms -> BigInt, claimed_ms -> BigInt, decided_ms -> BigInt, due_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    registrations (tenant, key, value_digest, run_id) {
+        tenant -> Text, key -> Text, value_digest -> Text, run_id -> Text, registered_ms -> BigInt,
+    }
+}

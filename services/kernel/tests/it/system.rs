@@ -1,0 +1,153 @@
+//! The real kernel process on a real NATS, with a router beside it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use orrery_bus::{Bus, CallContext, RunningServer, verbs};
+use orrery_errors::Error;
+use orrery_proto::v1::{
+    Caller, DeployReply, DeployRequest, GetTaskRequest, ListReviewsRequest, Review, StartTaskRequest, Task, TaskEvent,
+    TaskHistoryRequest, TaskStatus,
+};
+use orrery_testkit::{NatsServer, Process, eventually_within};
+use tempfile::TempDir;
+
+use crate::router::Router;
+
+pub const WITHIN: Duration = Duration::from_secs(30);
+
+pub struct System {
+    pub nats: NatsServer,
+    pub bus: Bus,
+    pub router: Router,
+    pub kernel: Option<Process>,
+    database_url: Option<String>,
+    folder: TempDir,
+    _served: RunningServer,
+}
+
+impl System {
+    pub async fn start() -> Self {
+        Self::start_on(None).await
+    }
+
+    /// `None`: SQLite in the system's own folder.
+    pub async fn start_on(database_url: Option<String>) -> Self {
+        let nats = NatsServer::start().await.unwrap();
+        let bus = nats.connect("gateway").await.unwrap();
+        let router = Router::default();
+        let served = router.serve(&nats.connect("router").await.unwrap()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut system = Self { nats, bus, router, kernel: None, database_url, folder, _served: served };
+        system.start_kernel().await;
+        system
+    }
+
+    pub async fn start_kernel(&mut self) {
+        self.launch();
+        self.ready().await;
+    }
+
+    pub fn launch(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-kernel"));
+        command
+            .env("ORRERY_NATS_URL", self.nats.url())
+            .env("ORRERY_NATS_PASSWORD", self.nats.password("kernel"))
+            .env("ORRERY_DATA", self.folder.path())
+            .env("ORRERY_LOG_FORMAT", "text")
+            .env_remove("ORRERY_CONFIG");
+        if let Some(url) = &self.database_url {
+            command.env("ORRERY_DATABASE_URL", url);
+        }
+        self.kernel = Some(Process::start(command, &self.log_path()).unwrap());
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("kernel.log")
+    }
+
+    pub async fn ready(&self) {
+        let answers = || async {
+            let request = orrery_proto::v1::ListDefinitionsRequest { caller: Some(alice()) };
+            let context = CallContext::within(Duration::from_secs(2));
+            self.bus.call(verbs::kernel::DEFINITIONS, &context, &request).await.ok()
+        };
+        let ready = eventually_within(WITHIN, answers).await;
+        assert!(ready.is_some(), "{}", std::fs::read_to_string(self.log_path()).unwrap_or_default());
+    }
+
+    pub fn kill_kernel(&mut self) {
+        if let Some(mut kernel) = self.kernel.take() {
+            kernel.kill().unwrap();
+        }
+    }
+
+    pub async fn deploy(&self, name: &str, body: &str) -> Result<DeployReply, Error> {
+        let source = format!("document: {{dsl: 1.0.0, namespace: test, name: {name}, version: 1.0.0}}\n{body}");
+        let request = DeployRequest { caller: Some(alice()), source };
+        self.bus.call(verbs::kernel::DEPLOY, &CallContext::default(), &request).await
+    }
+
+    pub async fn submit(&self, workflow: &str, input: &str, key: &str) -> Result<Task, Error> {
+        let request = StartTaskRequest {
+            caller: Some(alice()),
+            workflow: workflow.into(),
+            input_json: input.into(),
+            idempotency_key: key.into(),
+            ..StartTaskRequest::default()
+        };
+        self.bus.call(verbs::kernel::START, &CallContext::default(), &request).await
+    }
+
+    pub async fn get(&self, id: &str) -> Result<Task, Error> {
+        let request = GetTaskRequest { caller: Some(alice()), task_id: id.into() };
+        self.bus.call(verbs::kernel::GET, &CallContext::within(Duration::from_secs(3)), &request).await
+    }
+
+    pub async fn finished(&self, id: &str) -> Task {
+        let over = || async {
+            let task = self.get(id).await.ok()?;
+            let over = [TaskStatus::Completed, TaskStatus::Faulted, TaskStatus::Cancelled];
+            over.contains(&task.status()).then_some(task)
+        };
+        match eventually_within(WITHIN, over).await {
+            Some(task) => task,
+            None => panic!(
+                "{id} did not end: {:?}\n{}",
+                self.get(id).await,
+                std::fs::read_to_string(self.log_path()).unwrap()
+            ),
+        }
+    }
+
+    pub async fn history(&self, id: &str) -> Vec<TaskEvent> {
+        let request = TaskHistoryRequest { caller: Some(alice()), task_id: id.into(), after_seq: 0, limit: 1_000 };
+        self.bus.call(verbs::kernel::HISTORY, &CallContext::default(), &request).await.unwrap().events
+    }
+
+    pub async fn reviews(&self, caller: Caller, task: &str) -> Result<Vec<Review>, Error> {
+        let request =
+            ListReviewsRequest { caller: Some(caller), task_id: task.into(), ..ListReviewsRequest::default() };
+        let context = CallContext::within(Duration::from_secs(3));
+        Ok(self.bus.call(verbs::kernel::REVIEWS, &context, &request).await?.reviews)
+    }
+
+    /// The task's one review, once it is asked for.
+    pub async fn review(&self, task: &str) -> Review {
+        let asked = || async { self.reviews(bob(), task).await.ok()?.into_iter().next() };
+        eventually_within(WITHIN, asked).await.expect("a review")
+    }
+}
+
+pub fn caller(principal: &str, role: &str) -> Caller {
+    Caller { tenant: "acme".into(), principal: principal.into(), roles: vec![role.into()] }
+}
+
+pub fn alice() -> Caller {
+    caller("alice", "developer")
+}
+
+pub fn bob() -> Caller {
+    caller("bob", "adjuster")
+}

@@ -102,7 +102,7 @@ impl Bill {
             let text = row
                 .cells
                 .iter()
-                .filter(|cell| is_words(&cell.text))
+                .filter(|cell| cell.amount.is_none() && is_words(&cell.text))
                 .map(|cell| cell.text.as_str())
                 .collect::<Vec<_>>()
                 .join(" ");

@@ -172,12 +172,18 @@ fn weight(token: impl AsRef<str>) -> f32 {
     if matches!(token.as_ref(), "number" | "reference" | "id") { 0.4 } else { 1.0 }
 }
 
+/// Whether two words differ by a reading error at most: one letter in five to nine, two in more.
 fn same_word(a: &str, b: &str) -> bool {
-    let ends = |text: &str| (text.as_bytes().first().copied(), text.as_bytes().last().copied());
-    a == b
-        || (a.len() >= 4
-            && b.len() >= 4
-            && a.len().abs_diff(b.len()) <= 2
-            && (ends(a).0 == ends(b).0 || ends(a).1 == ends(b).1)
-            && strsim::normalized_damerau_levenshtein(a, b) >= 0.8)
+    if a == b {
+        return true;
+    }
+    let long = a.len().max(b.len());
+    if a.len().min(b.len()) < 4 || a.len().abs_diff(b.len()) > 2 {
+        return false;
+    }
+    // One change leaves all letters before and after it in place: cheap to see, and it settles nearly every pair.
+    let head = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
+    let tail = a.bytes().rev().zip(b.bytes().rev()).take_while(|(x, y)| x == y).count();
+    let kept = if long < 10 { long - 2 } else { long / 2 };
+    head + tail >= kept && strsim::normalized_damerau_levenshtein(a, b) >= 0.8
 }

@@ -5,6 +5,8 @@ mod date;
 mod identifier;
 mod money;
 mod phone;
+#[cfg(test)]
+mod tests;
 
 use regex::Regex;
 use serde_json::Value;

@@ -1,0 +1,4 @@
+DROP TABLE outbox;
+DROP TABLE chunks;
+DROP TABLE documents;
+DROP TABLE collections;

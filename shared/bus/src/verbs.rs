@@ -4,6 +4,7 @@ macro_rules! calls {
     ($service:ident { $($(#[$doc:meta])* $kind:ident $constant:ident $name:literal ($request:ident) -> $reply:ident;)* }) => {
         #[doc = concat!("Calls answered by the ", stringify!($service), " service.")]
         pub mod $service {
+            #[allow(unused_imports)] // not every service streams
             use crate::{StreamVerb, Verb};
             use orrery_proto::v1::*;
 

@@ -1,7 +1,7 @@
 //! Plain tables that survive a pipe.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle};
 
 /// A table under construction.
 #[derive(Debug)]
@@ -11,7 +11,9 @@ impl Table {
     /// With these columns.
     pub fn new(columns: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+        table
+            .load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()))
+            .set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(columns.to_vec());
         Self(table)
     }

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::domain::content::{Content, Point};
 
-pub use request::{Request, extract};
+pub use request::{Request, Vectors, extract};
 pub use schema::{Choice, FIELDS_MAX, Field, Kind, LABELS_MAX, Schema};
 
 /// Most lines of print in one extraction: some thirty dense pages.

@@ -179,7 +179,7 @@ fn words(text: &str) -> Vec<Word> {
     for (at, c) in text.char_indices() {
         let breaks = c.is_whitespace()
             || matches!(previous, ':' | '=' | '?')
-            || (previous == '.' && c.is_alphanumeric() && !text.get(..at).is_some_and(|t| ends_in_number(t)))
+            || (previous == '.' && c.is_alphanumeric() && !text.get(..at).is_some_and(ends_in_number))
             || (previous == '#' && c.is_ascii_digit());
         if breaks && let Some(start) = open.take() {
             words.push(Word { start, end: at, closes: matches!(previous, ':' | '=' | '?' | '#') });

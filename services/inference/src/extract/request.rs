@@ -28,7 +28,10 @@ fn read<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, Error> {
         .map_err(|error| Error::new(ErrorCode::InvalidRequest, format!("`{what}` cannot be used: {error}")))
 }
 
-struct Lent<'a>(&'a dyn Fn(&[&str]) -> Result<Vec<Vec<f32>>, Error>);
+/// One vector for each text.
+pub type Vectors = Result<Vec<Vec<f32>>, Error>;
+
+struct Lent<'a>(&'a dyn Fn(&[&str]) -> Vectors);
 
 impl Embedder for Lent<'_> {
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedFault> {
@@ -40,10 +43,7 @@ impl Embedder for Lent<'_> {
 ///
 /// # Errors
 /// A schema that cannot be used, or a document that is too long.
-pub fn extract(
-    request: &Request,
-    embed: &dyn Fn(&[&str]) -> Result<Vec<Vec<f32>>, Error>,
-) -> Result<Extraction, Error> {
+pub fn extract(request: &Request, embed: &dyn Fn(&[&str]) -> Vectors) -> Result<Extraction, Error> {
     find(&request.contents, &request.schema, Some(&Lent(embed))).map_err(Error::from)
 }
 

@@ -45,8 +45,6 @@ pub struct Sum {
     pub cents: i64,
     /// How plainly it was an amount.
     pub fit: f32,
-    /// Reading confidence.
-    pub confidence: f32,
     /// The pieces it was read from, the amount's last.
     pub pieces: Vec<usize>,
 }
@@ -112,7 +110,7 @@ impl Bill {
                 let mut pieces = used;
                 pieces.retain(|at| *at != cell.at);
                 pieces.push(cell.at);
-                bill.sums.push(Sum { kind, cents: amount.cents, fit: amount.fit, confidence: cell.confidence, pieces });
+                bill.sums.push(Sum { kind, cents: amount.cents, fit: amount.fit, pieces });
             } else if bill.sums.iter().all(|sum| matches!(sum.kind, SumKind::Carried | SumKind::Subtotal))
                 && !row.cells.iter().any(|cell| cell.label)
                 && is_words(&text)
@@ -142,8 +140,8 @@ impl Bill {
         let of = |kind: SumKind| self.sums.iter().filter(move |sum| sum.kind == kind);
         let paid = of(SumKind::Deposit).next().is_some();
         let candidates: Vec<&Sum> = of(SumKind::Total).chain(of(SumKind::Due).filter(|_| !paid)).collect();
-        let judged = candidates.iter().map(|sum| (*sum, self.agreement(sum.cents)));
-        judged.clone().find(|(_, agreement)| *agreement == Agreement::Agrees).or_else(|| judged.last())
+        let mut judged = candidates.iter().map(|sum| (*sum, self.agreement(sum.cents)));
+        judged.clone().find(|(_, agreement)| *agreement == Agreement::Agrees).or_else(|| judged.next_back())
     }
 
     /// Whether the lines, with tax and less deductions, come to `total`.

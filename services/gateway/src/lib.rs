@@ -18,7 +18,7 @@ use orrery_supervise::{Strategy, SupervisorSpec};
 use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
 use crate::config::GatewayConfig;
 use crate::error::StartError;
-use crate::http::{Gateway, Uploads};
+use crate::http::{Gateway, InFlight, Uploads};
 use crate::store::ControlPlane;
 
 pub use crate::http::table::routes as registered_routes;
@@ -51,6 +51,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         signals: signals.clone(),
         uploads,
         closing: tokio_util::sync::CancellationToken::new(),
+        in_flight: InFlight::default(),
     };
     let listen = context.config.http_listen;
     let edge = SupervisorSpec::new("edge")

@@ -47,7 +47,13 @@ impl Blobs {
             let meta = ObjectMetadata { name: key.clone(), ..ObjectMetadata::default() };
             self.store.put(meta, file).await.map_err(|error| failed(&error))?;
         }
-        Ok(BlobRef { key, sha256: digest.to_hex(), size_bytes: blob.size_bytes, media_type: blob.media_type, name: blob.name })
+        Ok(BlobRef {
+            key,
+            sha256: digest.to_hex(),
+            size_bytes: blob.size_bytes,
+            media_type: blob.media_type,
+            name: blob.name,
+        })
     }
 
     /// Stores bytes that are already in memory.
@@ -126,7 +132,11 @@ pub struct BlobReader {
 }
 
 impl AsyncRead for BlobReader {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         self.object.as_mut().poll_read(cx, buffer)
     }
 }

@@ -87,16 +87,15 @@ impl Bus {
         Req: Message,
         Rep: Message + Default,
     {
-        let span = tracing::info_span!("bus.call", otel.kind = "client", rpc.service = verb.service, rpc.method = verb.name);
+        let span =
+            tracing::info_span!("bus.call", otel.kind = "client", rpc.service = verb.service, rpc.method = verb.name);
         let calling = async {
             let remaining = context.remaining()?;
             let mut headers = HeaderMap::new();
             context.write(&mut headers);
             let mut cancel = CancelOnDrop::arm(&self.client, verb.service, &mut headers);
-            let request = Request::new()
-                .headers(headers)
-                .payload(request.encode_to_vec().into())
-                .timeout(Some(remaining));
+            let request =
+                Request::new().headers(headers).payload(request.encode_to_vec().into()).timeout(Some(remaining));
             let sent = self.client.send_request(verb.subject, request).await;
             if !sent.as_ref().is_err_and(|error| error.kind() == RequestErrorKind::TimedOut) {
                 cancel.disarm();
@@ -138,6 +137,8 @@ fn request_error(service: &str, error: &RequestError) -> Error {
             ErrorCode::PayloadTooLarge,
             format!("the request to {service} is larger than a message may be; send large payloads as blobs"),
         ),
-        RequestErrorKind::InvalidSubject | RequestErrorKind::Other => unavailable(&format!("the {service} service"), error),
+        RequestErrorKind::InvalidSubject | RequestErrorKind::Other => {
+            unavailable(&format!("the {service} service"), error)
+        }
     }
 }

@@ -69,8 +69,12 @@ pub async fn provision(bus: &Bus, options: ProvisionOptions) -> Result<(), Error
     }
     for (bucket, max_age) in [(subjects::BUCKET_SNAPSHOTS, Duration::ZERO), (subjects::BUCKET_LEASES, LEASE_AGE)] {
         if jetstream.get_key_value(bucket).await.is_err() {
-            let config =
-                kv::Config { bucket: bucket.to_owned(), max_age, num_replicas: options.replicas, ..kv::Config::default() };
+            let config = kv::Config {
+                bucket: bucket.to_owned(),
+                max_age,
+                num_replicas: options.replicas,
+                ..kv::Config::default()
+            };
             jetstream.create_key_value(config).await.map_err(|error| failed(&error))?;
         }
     }

@@ -48,7 +48,10 @@ fn decode_error(body: &[u8]) -> Error {
 
 pub(crate) fn decode<M: Message + Default>(payload: &[u8]) -> Result<M, Error> {
     M::decode(payload).map_err(|error| {
-        Error::new(ErrorCode::InvalidRequest, format!("the message does not decode ({error}); check the sender's version"))
+        Error::new(
+            ErrorCode::InvalidRequest,
+            format!("the message does not decode ({error}); check the sender's version"),
+        )
     })
 }
 

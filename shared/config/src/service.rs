@@ -224,8 +224,7 @@ mod tests {
     #[test]
     fn an_address_that_cannot_be_names_the_setting_and_the_remedy() {
         let error = address(env::ADMIN_LISTEN, Some("nonsense".to_owned()), "127.0.0.1:0").map_err(|e| e.to_string());
-        let expected =
-            "ORRERY_ADMIN_LISTEN has the value \"nonsense\": expected an address and a port, for example 127.0.0.1:8080";
+        let expected = "ORRERY_ADMIN_LISTEN has the value \"nonsense\": expected an address and a port, for example 127.0.0.1:8080";
         assert_eq!(error, Err(expected.to_owned()));
     }
 }

@@ -109,11 +109,9 @@ impl ModelFolder {
             fs::read(&path).map_err(|_| RepositoryError::Unsigned { model: name.clone(), path })
         };
         let manifest_bytes = signed(MANIFEST)?;
-        let signature: DetachedSignature =
-            serde_json::from_slice(&signed(SIGNATURE)?).map_err(|error| RepositoryError::Malformed {
-                path: self.path.join(SIGNATURE),
-                reason: error.to_string(),
-            })?;
+        let signature: DetachedSignature = serde_json::from_slice(&signed(SIGNATURE)?).map_err(|error| {
+            RepositoryError::Malformed { path: self.path.join(SIGNATURE), reason: error.to_string() }
+        })?;
         trusted.check(&name, &manifest_bytes, &signature)?;
         let path = self.path.join(MANIFEST);
         let manifest = Manifest::parse(&path, &manifest_bytes)?;

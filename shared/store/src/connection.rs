@@ -58,7 +58,8 @@ impl Manager {
     }
 
     fn open_sqlite(&self) -> Result<AnyConnection, StoreError> {
-        let failed = |reason: String| StoreError::Connect { dialect: "SQLite", reason: format!("{}: {reason}", self.url) };
+        let failed =
+            |reason: String| StoreError::Connect { dialect: "SQLite", reason: format!("{}: {reason}", self.url) };
         if let Some(folder) = std::path::Path::new(&self.url).parent() {
             std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
         }

@@ -130,10 +130,8 @@ impl Lane {
         let pool = self.pool.clone();
         blocking(move || {
             let _held = (place, slot);
-            let mut connection = pool.get().map_err(|error| StoreError::Connect {
-                dialect: "configured",
-                reason: error.to_string(),
-            })?;
+            let mut connection =
+                pool.get().map_err(|error| StoreError::Connect { dialect: "configured", reason: error.to_string() })?;
             work(&mut connection)
         })
         .await

@@ -33,7 +33,8 @@ impl PostgresServer {
         let mut initdb = command("initdb", owner.as_ref());
         initdb.args(["--auth=trust", "--username=orrery", "--encoding=UTF8", "--no-sync", "-D"]).arg(&data);
         initdb.current_dir(folder.path());
-        let output = initdb.output().map_err(|source| TestkitError::Missing { program: "initdb".to_owned(), source })?;
+        let output =
+            initdb.output().map_err(|source| TestkitError::Missing { program: "initdb".to_owned(), source })?;
         if !output.status.success() {
             let log = String::from_utf8_lossy(&output.stderr).into_owned();
             return Err(TestkitError::NotReady { program: "initdb".to_owned(), log });

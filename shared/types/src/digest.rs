@@ -85,10 +85,7 @@ mod tests {
     #[test]
     fn reads_back_what_it_writes_and_nothing_else() {
         let digest = Sha256Digest::of(b"abc");
-        assert_eq!(
-            digest.to_string(),
-            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(digest.to_string(), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert!(digest.to_string().to_uppercase().parse::<Sha256Digest>().is_err());
         assert!(digest.to_hex().parse::<Sha256Digest>().is_err());

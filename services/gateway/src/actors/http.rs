@@ -14,6 +14,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time for accepted requests to finish when the process goes down, in seconds.
 const DRAIN_S: u64 = 10;
+/// Time for the last bytes to leave the process.
+const FLUSH: Duration = Duration::from_millis(200);
 const WORKERS_MAX: usize = 8;
 
 /// Serves until drained. A server that ends by itself is started afresh.
@@ -54,7 +56,14 @@ pub fn http(listen: SocketAddr, gateway: web::Data<Gateway>) -> TaskSpec {
                 () = task.draining() => {
                     // Event streams would never end by themselves.
                     gateway.closing.cancel();
-                    handle.stop(true).await;
+                    let quiet = async {
+                        gateway.in_flight.none().await;
+                        tokio::time::sleep(FLUSH).await;
+                    };
+                    tokio::select! {
+                        () = handle.stop(true) => {}
+                        () = quiet => {}
+                    }
                     Ok::<(), std::io::Error>(())
                 }
             }

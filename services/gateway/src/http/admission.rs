@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 
 use super::call::{self, Call};
 use super::failure::Dialect;
+use super::in_flight::Tracked;
 use super::table::{self, Route, Routed};
 use super::{Failure, Gateway};
 use crate::actors::Denied;
@@ -28,7 +29,8 @@ pub async fn admit(
     gateway: web::Data<Gateway>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+) -> Result<ServiceResponse<Tracked>, actix_web::Error> {
+    let token = gateway.in_flight.enter();
     let started = Instant::now();
     let routed = table::route(&request);
     let pattern = routed.pattern();
@@ -67,7 +69,7 @@ pub async fn admit(
         "http_route" => pattern, "http_request_method" => method.to_string(), "http_response_status_code" => status.to_string()
     )
     .record(started.elapsed().as_secs_f64());
-    Ok(response)
+    Ok(response.map_body(|_, body| Tracked::new(body, token)))
 }
 
 fn check(gateway: &Gateway, request: &ServiceRequest, routed: &Routed) -> Result<Option<Call>, Failure> {

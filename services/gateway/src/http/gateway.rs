@@ -4,7 +4,7 @@ use orrery_bus::Bus;
 use orrery_supervise::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::Uploads;
+use super::{InFlight, Uploads};
 use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
 use crate::config::GatewayConfig;
 
@@ -27,4 +27,6 @@ pub struct Gateway {
     pub uploads: Uploads,
     /// Cancelled when the process goes down: endless answers end.
     pub closing: CancellationToken,
+    /// Requests under way.
+    pub in_flight: InFlight,
 }

@@ -29,10 +29,8 @@ pub struct Classification {
 
 /// Ranks labels by their unit vectors against the text's. `None` without labels.
 pub fn classify(text: &[f32], labels: Vec<(String, Vec<f32>)>) -> Option<Classification> {
-    let mut scores: Vec<Score> = labels
-        .into_iter()
-        .map(|(name, vector)| Score { name, similarity: dot(text, &vector), score: 0.0 })
-        .collect();
+    let mut scores: Vec<Score> =
+        labels.into_iter().map(|(name, vector)| Score { name, similarity: dot(text, &vector), score: 0.0 }).collect();
     scores.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
     let best = scores.first()?.similarity;
     let weight = |similarity: f32| ((similarity - best) * SHARPNESS).exp();

@@ -111,7 +111,8 @@ impl<T> Queue<T> {
         while let Some(next) = self.waiting.first_entry() {
             let expired = next.get().deadline <= now;
             let together = cost.saturating_add(next.get().cost);
-            let fits = taken.batch.is_empty() || (taken.batch.len() < limits.requests_max && together <= limits.cost_max);
+            let fits =
+                taken.batch.is_empty() || (taken.batch.len() < limits.requests_max && together <= limits.cost_max);
             if !expired && !fits {
                 break;
             }

@@ -49,8 +49,12 @@ impl<B: Backend> LaneActor<B> {
         for late in taken.expired {
             late.item.answer(Err(expired(self.name)));
         }
-        let batch: Batch<B> =
-            taken.batch.into_iter().map(|waiting| waiting.item).filter(|ticket| !ticket.cancelled.is_cancelled()).collect();
+        let batch: Batch<B> = taken
+            .batch
+            .into_iter()
+            .map(|waiting| waiting.item)
+            .filter(|ticket| !ticket.cancelled.is_cancelled())
+            .collect();
         metrics::gauge!("orrery_inference_queue_requests", "lane" => self.name).set(self.queue.len() as f64);
         if batch.is_empty() {
             if !self.queue.is_empty() {

@@ -139,7 +139,10 @@ impl Backend for EmbedBackend {
             let (request, ticket) = ticket.split();
             match request {
                 EmbedRequest::Texts(own) if own.len() > TEXTS_MAX => {
-                    let message = format!("at most {TEXTS_MAX} texts are embedded at once, not {}; send them in parts", own.len());
+                    let message = format!(
+                        "at most {TEXTS_MAX} texts are embedded at once, not {}; send them in parts",
+                        own.len()
+                    );
                     ticket.answer(Err(Error::new(ErrorCode::PayloadTooLarge, message)));
                 }
                 EmbedRequest::Texts(own) => texts.push((own, ticket)),

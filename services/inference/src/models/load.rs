@@ -154,7 +154,11 @@ impl Shelf {
         let identity = identity(&model);
         match loaded {
             Ok(loaded) => {
-                tracing::info!(model.name = identity.name, load_ms = started.elapsed().as_millis() as u64, "model loaded");
+                tracing::info!(
+                    model.name = identity.name,
+                    load_ms = started.elapsed().as_millis() as u64,
+                    "model loaded"
+                );
                 Some((loaded, identity))
             }
             Err(error) => {

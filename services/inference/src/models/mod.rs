@@ -3,13 +3,13 @@
 
 mod chat;
 mod embed;
+mod load;
 mod read;
 mod speech;
-mod load;
 
 pub use chat::{ChatBackend, ChatReply, ChatRequest};
 pub use embed::{EmbedBackend, EmbedReply, EmbedRequest};
-pub use load::{Listed, Loaded, LoadSettings, State};
+pub use load::{Listed, LoadSettings, Loaded, State};
 pub use read::{OwnedInput, ReadBackend, ReadKind};
 
 use orrery_errors::{Error, ErrorCode};

@@ -2,6 +2,7 @@
 
 mod calls;
 mod crash;
+mod examples;
 mod reviews;
 mod router;
 mod store;

@@ -80,8 +80,9 @@ impl EmbeddingRequest {
         let texts = match &self.input {
             Input::One(text) => vec![text.clone()],
             Input::Many(texts) => texts.clone(),
-            Input::Other(_) => {
-                return Err(Failure::param("input", "input holds something other than texts; tokens are not taken"));
+            Input::Other(value) => {
+                let found = if value.is_array() { "a list with something other than texts" } else { "no text" };
+                return Err(Failure::param("input", format!("input holds {found}; tokens are not taken")));
             }
         };
         if texts.is_empty() || texts.len() > TEXTS_MAX || texts.iter().any(String::is_empty) {

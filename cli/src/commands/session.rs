@@ -2,12 +2,17 @@
 //! when it is done, interrupted or failed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use futures::FutureExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::output::{Output, Progress};
 use crate::system::{Notice, Options, Report, System};
+
+/// Signals this close to the last one are the same wish.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// Ctrl-C and SIGTERM.
 pub struct Interrupts {
@@ -20,6 +25,13 @@ impl Interrupts {
     pub fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// One that is meant: what comes along with the last one is often that same Ctrl-C, sent to the process and its group.
+    pub async fn next_deliberate(&mut self) {
+        tokio::time::sleep(ECHO).await;
+        while self.next().now_or_never().is_some() {}
+        self.next().await;
     }
 
     /// The next one.
@@ -51,7 +63,7 @@ pub async fn stop(system: System, interrupts: &mut Interrupts, output: Output) -
             }
             Ok(())
         }
-        () = interrupts.next() => bail!("interrupted while stopping: everything was killed; what was accepted is kept"),
+        () = interrupts.next_deliberate() => bail!("interrupted while stopping: everything was killed; what was accepted is kept"),
     }
 }
 

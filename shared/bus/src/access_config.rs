@@ -57,9 +57,9 @@ pub fn server_config(credentials: &Credentials, port: i32, store: &Path) -> Stri
             let publish = list(&permissions.publish);
             let subscribe = list(&permissions.subscribe);
             // Writing to a String cannot fail.
-            let _infallible = write!(
+            let _infallible = writeln!(
                 users,
-                "  {{ user: {user:?}, password: {password:?}, permissions: {{ publish: [{publish}], subscribe: [{subscribe}] }} }}\n"
+                "  {{ user: {user:?}, password: {password:?}, permissions: {{ publish: [{publish}], subscribe: [{subscribe}] }} }}"
             );
         }
     }

@@ -166,16 +166,6 @@ impl<Frame: Message> StreamSink<Frame> {
         self.publish(headers, frame.encode_to_vec()).await
     }
 
-    /// Resolves when the caller has left or the deadline has passed.
-    pub async fn cancelled(&self) {
-        self.cancelled.cancelled().await;
-    }
-
-    /// The same signal, to hand to blocking work.
-    pub fn cancellation(&self) -> CancellationToken {
-        self.cancelled.clone()
-    }
-
     pub(crate) async fn end(mut self, result: Result<(), Error>) -> Result<(), Error> {
         let mut headers = self.headers();
         headers.insert(HEADER_END, "1");

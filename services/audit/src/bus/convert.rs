@@ -83,12 +83,12 @@ mod tests {
     fn refused(change: impl Fn(&mut AuditRecord)) -> Refusal {
         let mut changed = record();
         change(&mut changed);
-        entry("orrery.v1.audit.records.router", &changed.encode_to_vec()).unwrap_err()
+        entry(&subjects::audit_record("router"), &changed.encode_to_vec()).unwrap_err()
     }
 
     #[test]
     fn a_record_becomes_its_canonical_text() {
-        let entry = entry("orrery.v1.audit.records.router", &record().encode_to_vec()).unwrap();
+        let entry = entry(&subjects::audit_record("router"), &record().encode_to_vec()).unwrap();
         assert_eq!(
             entry.canonical,
             "{\"at_ms\":7,\"facts\":{\"a\":2,\"b\":1},\"id\":\"r1\",\"kind\":\"model.called\",\

@@ -23,8 +23,8 @@ pub enum Dialect {
 /// A failed request.
 #[derive(Debug)]
 pub struct Failure {
-    /// What and why.
-    pub error: Error,
+    /// What and why. Boxed, since a failure is much larger than most results.
+    pub error: Box<Error>,
     /// The parameter at fault, where one is to blame. Shown in OpenAI's shape.
     pub param: Option<String>,
 }
@@ -156,7 +156,7 @@ impl ResponseError for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { error, param: None }
+        Self { error: Box::new(error), param: None }
     }
 }
 

@@ -122,8 +122,9 @@ fn a_statement_that_claims_something_else_is_named_by_place() {
 fn a_record_left_out_is_noticed() {
     let (signer, records) = (signer(), claim());
     let whole = prove(&records, &records, &signer);
-    for left_out in 0..records.len() - 1 {
-        let id = &records[left_out].id;
+    let (_closing, others) = records.split_last().unwrap();
+    for (left_out, record) in others.iter().enumerate() {
+        let id = &record.id;
         let mut proof = whole.clone();
         proof.entries.remove(left_out);
         let error = verify(&encoded(&proof), None).unwrap_err();

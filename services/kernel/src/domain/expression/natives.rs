@@ -1,7 +1,7 @@
 //! The functions that programs may call: jq's standard library without everything that reads the machine or prints, and
 //! bounded stand-ins for the operations whose result can be far larger than their input.
 
-use jaq_core::native::{Fun, bome, run, v};
+use jaq_core::native::{Filter, Fun, bome, run, v};
 use jaq_core::{Error, RunPtr};
 use jaq_json::{Num, Val};
 
@@ -42,7 +42,7 @@ pub fn natives() -> impl Iterator<Item = Fun<Bounded>> {
     standard.filter(|(name, ..)| !NATIVES_BARRED.contains(name)).chain(own().into_iter().map(run::<Bounded>))
 }
 
-fn own() -> [(&'static str, Box<[jaq_core::Bind]>, RunPtr<Bounded>); 6] {
+fn own() -> [Filter<RunPtr<Bounded>>; 6] {
     [
         (WEIGH, v(0), |cv| {
             cv.0.data().budget.weigh(&cv.1);

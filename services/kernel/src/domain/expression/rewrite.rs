@@ -12,48 +12,48 @@ use super::natives::{PLUS, TIMES, WEIGH};
 const OPERAND: &str = "$!operand";
 
 /// A definition with bounds.
-pub fn definition<'s>(def: Def<&'s str>) -> Def<&'s str> {
+pub fn definition(def: Def<&str>) -> Def<&str> {
     Def { name: def.name, args: def.args, body: term(def.body) }
 }
 
-fn boxed<'s>(inner: Box<Term<&'s str>>) -> Box<Term<&'s str>> {
-    Box::new(term(*inner))
+fn boxed(inner: Term<&str>) -> Box<Term<&str>> {
+    Box::new(term(inner))
 }
 
-fn all<'s>(terms: Vec<Term<&'s str>>) -> Vec<Term<&'s str>> {
+fn all(terms: Vec<Term<&str>>) -> Vec<Term<&str>> {
     terms.into_iter().map(term).collect()
 }
 
-fn weighed<'s>(inner: Term<&'s str>) -> Term<&'s str> {
+fn weighed(inner: Term<&str>) -> Term<&str> {
     let weigh = Term::Call(WEIGH, Vec::new());
     Term::BinOp(Box::new(inner), BinaryOp::Pipe(None), Box::new(weigh))
 }
 
 /// A term with bounds.
-pub fn term<'s>(it: Term<&'s str>) -> Term<&'s str> {
+pub fn term(it: Term<&str>) -> Term<&str> {
     match it {
         Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => it,
         Term::Str(format, parts) => text(format, parts),
         Term::Arr(inner) => match inner {
-            Some(inner) => weighed(Term::Arr(Some(boxed(inner)))),
+            Some(inner) => weighed(Term::Arr(Some(boxed(*inner)))),
             None => Term::Arr(None),
         },
         Term::Obj(fields) if fields.is_empty() => Term::Obj(fields),
         Term::Obj(fields) => {
             weighed(Term::Obj(fields.into_iter().map(|(key, value)| (term(key), value.map(term))).collect()))
         }
-        Term::Neg(inner) => Term::Neg(boxed(inner)),
+        Term::Neg(inner) => Term::Neg(boxed(*inner)),
         Term::BinOp(left, op, right) => binary(*left, op, *right),
-        Term::Label(name, inner) => Term::Label(name, boxed(inner)),
-        Term::Fold(name, source, bound, inner) => Term::Fold(name, boxed(source), pattern(bound), all(inner)),
-        Term::TryCatch(inner, handler) => Term::TryCatch(boxed(inner), handler.map(boxed)),
+        Term::Label(name, inner) => Term::Label(name, boxed(*inner)),
+        Term::Fold(name, source, bound, inner) => Term::Fold(name, boxed(*source), pattern(bound), all(inner)),
+        Term::TryCatch(inner, handler) => Term::TryCatch(boxed(*inner), handler.map(|it| boxed(*it))),
         Term::IfThenElse(branches, otherwise) => Term::IfThenElse(
             branches.into_iter().map(|(condition, then)| (term(condition), term(then))).collect(),
-            otherwise.map(boxed),
+            otherwise.map(|it| boxed(*it)),
         ),
-        Term::Def(defs, inner) => Term::Def(defs.into_iter().map(definition).collect(), boxed(inner)),
+        Term::Def(defs, inner) => Term::Def(defs.into_iter().map(definition).collect(), boxed(*inner)),
         Term::Call(name, arguments) => Term::Call(name, all(arguments)),
-        Term::Path(inner, path) => Term::Path(boxed(inner), path_of(path)),
+        Term::Path(inner, path) => Term::Path(boxed(*inner), path_of(path)),
     }
 }
 
@@ -92,7 +92,7 @@ fn text<'s>(format: Option<&'s str>, parts: Vec<StrPart<&'s str, Term<&'s str>>>
     pieces.reduce(|left, right| Term::Call(PLUS, vec![left, right])).unwrap_or(Term::Id)
 }
 
-fn pattern<'s>(it: Pattern<&'s str>) -> Pattern<&'s str> {
+fn pattern(it: Pattern<&str>) -> Pattern<&str> {
     match it {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(items) => Pattern::Arr(items.into_iter().map(pattern).collect()),
@@ -102,7 +102,7 @@ fn pattern<'s>(it: Pattern<&'s str>) -> Pattern<&'s str> {
     }
 }
 
-fn path_of<'s>(path: Path<Term<&'s str>>) -> Path<Term<&'s str>> {
+fn path_of(path: Path<Term<&str>>) -> Path<Term<&str>> {
     let part = |part| match part {
         Part::Index(index) => Part::Index(term(index)),
         Part::Range(from, to) => Part::Range(from.map(term), to.map(term)),

@@ -82,9 +82,12 @@ fn not_found(what: &str, name: &str) -> Error {
 }
 
 fn kernel_server(bus: &Bus, seen: &Shared) -> Server {
-    let shared = || seen.clone();
-    let (start, get, list, history, decide, deploy) = (shared(), shared(), shared(), shared(), shared(), shared());
-    Server::new(bus, "kernel", "1.0.0")
+    history_and_people(tasks(Server::new(bus, "kernel", "1.0.0"), seen), seen)
+}
+
+fn tasks(server: Server, seen: &Shared) -> Server {
+    let (start, get, list) = (seen.clone(), seen.clone(), seen.clone());
+    server
         .handle(verbs::kernel::START, LIMIT, move |_, request: StartTaskRequest| {
             let seen = start.clone();
             async move {
@@ -135,6 +138,11 @@ fn kernel_server(bus: &Bus, seen: &Shared) -> Server {
             let error_json = json!({"title": request.reason}).to_string();
             Ok(Task { id: request.task_id, status: TaskStatus::Cancelled.into(), error_json, ..Task::default() })
         })
+}
+
+fn history_and_people(server: Server, seen: &Shared) -> Server {
+    let (history, decide, deploy) = (seen.clone(), seen.clone(), seen.clone());
+    server
         .handle(verbs::kernel::HISTORY, LIMIT, move |_, request: TaskHistoryRequest| {
             let seen = history.clone();
             async move {

@@ -56,9 +56,8 @@ impl Reporter {
             if let Err(error) = bus.publish(subjects::health(self.service), report.encode_to_vec()).await {
                 tracing::debug!(%error, "the health report was not published");
             }
-            match tokio::time::timeout(PERIOD, changes.changed()).await {
-                Ok(Err(_gone)) => return,
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_gone)) = tokio::time::timeout(PERIOD, changes.changed()).await {
+                return;
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::domain::fault::{Fault, Standard};
 use crate::domain::transition::STEP_LIMIT;
 
 #[test]
+#[allow(clippy::too_many_lines)] // one table
 fn constructs_mean_what_the_specification_says() {
     let cases: Vec<(&str, &str, Value, Value)> = vec![
         (

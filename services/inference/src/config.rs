@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::adapters::Limits;
+use orrery_adapters::Limits;
 
 /// What may be chosen.
 #[derive(Debug, Clone, Deserialize)]

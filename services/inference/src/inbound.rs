@@ -10,13 +10,12 @@ use orrery_proto::v1::{
 };
 use tokio::sync::mpsc;
 
-use crate::domain::content::{Content, ModelIdentity};
-use crate::extract;
 use crate::lanes::{Backend, Lane};
 use crate::models::{
     ChatBackend, ChatReply, ChatRequest, EmbedBackend, EmbedReply, EmbedRequest, Loaded, OwnedInput, ReadBackend,
     ReadKind, State,
 };
+use orrery_content::{Content, ModelIdentity};
 
 /// Calls at once; what waits for a model is bounded by its lane.
 const CALLS: usize = 512;
@@ -152,7 +151,7 @@ impl Inbound {
     async fn extract(&self, call: &Call<'_>, input: &v1::ExtractInput) -> Result<InferenceReply, Error> {
         let (lane, identity) = present(&self.lanes.embed, self.loaded.embed.as_ref(), "extract")?;
         let contents = format!("[{}]", input.contents_json.join(","));
-        let request = extract::Request::parse(&contents, &input.schema_json)?;
+        let request = orrery_extract::Request::parse(&contents, &input.schema_json)?;
         let submitted = EmbedRequest::Extract(Box::new(request), contents.len() as u64);
         let EmbedReply::Extracted(extraction) = call.submit(lane, submitted).await? else {
             return Err(mismatched());

@@ -10,7 +10,7 @@ use crate::config::InferenceConfig;
 use crate::inbound::{Inbound, Lanes};
 use crate::lanes::{Backend, Lane, LaneActor};
 use crate::models::{LoadSettings, Loaded, ReadBackend};
-use crate::torch::device::{self, DeviceSetting};
+use orrery_torch::device::{self, DeviceSetting};
 
 /// Requests that a lane's actor may hold, those that wait for the model included.
 const MAILBOX: usize = 2048;

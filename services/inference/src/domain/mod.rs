@@ -2,5 +2,4 @@
 //! bus. Nothing here knows actix, tokio, NATS or a tensor.
 
 pub mod classify;
-pub mod content;
 pub mod queue;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::model_error;
 use crate::domain::queue::{BatchLimits, QueueLimits};
 use crate::lanes::{Backend, Ticket};
-use crate::torch::smollm2::{ChatMessage, FinishReason, GenerateRequest, SamplingParameters, SmolLm2};
+use orrery_torch::smollm2::{ChatMessage, FinishReason, GenerateRequest, SamplingParameters, SmolLm2};
 
 /// Tokens written when the caller names no limit.
 const TOKENS_DEFAULT: u32 = 256;

@@ -8,9 +8,8 @@ use parking_lot::Mutex;
 use super::model_error;
 use crate::domain::classify::{Classification, classify};
 use crate::domain::queue::{BatchLimits, QueueLimits};
-use crate::extract;
 use crate::lanes::{Backend, Ticket};
-use crate::torch::minilm::{Embeddings, MiniLm};
+use orrery_torch::minilm::{Embeddings, MiniLm};
 
 const BYTES_PER_TOKEN: usize = 4;
 const QUEUE: QueueLimits = QueueLimits { requests_max: 1024, cost_max: 1 << 20 };
@@ -28,7 +27,7 @@ pub enum EmbedRequest {
     /// The label nearest to a text.
     Classify(ClassifyInput),
     /// Fields out of contents, by layout and by meaning; with the bytes of the contents.
-    Extract(Box<extract::Request>, u64),
+    Extract(Box<orrery_extract::Request>, u64),
 }
 
 /// What it answers.
@@ -39,7 +38,7 @@ pub enum EmbedReply {
     /// The ranking, and the tokens read.
     Classified(Classification, u64),
     /// The fields.
-    Extracted(Box<extract::Extraction>),
+    Extracted(Box<orrery_extract::Extraction>),
 }
 
 /// The embedding model.
@@ -81,8 +80,8 @@ impl EmbedBackend {
         Ok(EmbedReply::Classified(classification, embeddings.tokens as u64))
     }
 
-    fn extract(&self, request: &extract::Request) -> Result<EmbedReply, Error> {
-        let extraction = extract::extract(request, &|texts: &[&str]| Ok(self.embed(texts)?.vectors));
+    fn extract(&self, request: &orrery_extract::Request) -> Result<EmbedReply, Error> {
+        let extraction = orrery_extract::extract(request, &|texts: &[&str]| Ok(self.embed(texts)?.vectors));
         extraction.map(|extraction| EmbedReply::Extracted(Box::new(extraction)))
     }
 

@@ -8,13 +8,13 @@ use tch::Device;
 
 use super::speech::Speech;
 use super::{ChatBackend, EmbedBackend};
-use crate::adapters::{Limits, Registry, Resources};
-use crate::domain::content::ModelIdentity;
-use crate::ocr::{OcrModels, OcrSettings, PaddleOcr};
-use crate::torch::minilm::{MiniLm, MiniLmFiles};
-use crate::torch::silero::SileroVad;
-use crate::torch::smollm2::SmolLm2;
-use crate::torch::whisper::{Whisper, WhisperFiles};
+use orrery_adapters::{Limits, Registry, Resources};
+use orrery_content::ModelIdentity;
+use orrery_ocr::{OcrModels, OcrSettings, PaddleOcr};
+use orrery_torch::minilm::{MiniLm, MiniLmFiles};
+use orrery_torch::silero::SileroVad;
+use orrery_torch::smollm2::SmolLm2;
+use orrery_torch::whisper::{Whisper, WhisperFiles};
 
 /// Lines that the recogniser is less sure of are counted, not given.
 const OCR_CONFIDENCE_MIN: f32 = 0.5;

@@ -14,7 +14,7 @@ pub use read::{OwnedInput, ReadBackend, ReadKind};
 
 use orrery_errors::{Error, ErrorCode};
 
-use crate::torch::ModelError;
+use orrery_torch::ModelError;
 
 /// What callers are told when a model fails on their input, or fails altogether.
 fn model_error(error: &ModelError) -> Error {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::adapters::{AdapterError, Input, Registry};
-use crate::domain::content::Content;
 use crate::domain::queue::{BatchLimits, QueueLimits};
 use crate::lanes::{Backend, Ticket};
+use orrery_adapters::{AdapterError, Input, Registry};
+use orrery_content::Content;
 
 const QUEUE: QueueLimits = QueueLimits { requests_max: 128, cost_max: 512 << 20 };
 

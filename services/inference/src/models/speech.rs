@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 
 use parking_lot::Mutex;
 
-use crate::adapters::capability::{CapabilityError, SpeechEngine, SpokenSegment};
-use crate::domain::content::ModelIdentity;
-use crate::torch::ModelError;
-use crate::torch::silero::{SileroVad, SpanRules};
-use crate::torch::whisper::{SpeechMap, TranscribeOptions, Whisper};
+use orrery_content::ModelIdentity;
+use orrery_content::capability::{CapabilityError, SpeechEngine, SpokenSegment};
+use orrery_torch::ModelError;
+use orrery_torch::silero::{SileroVad, SpanRules};
+use orrery_torch::whisper::{SpeechMap, TranscribeOptions, Whisper};
 
 /// Room left around speech, so that no first or last sound is cut off.
 const PADDING_MS: u32 = 200;

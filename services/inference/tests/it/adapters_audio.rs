@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
+use orrery_adapters::{AdapterError, Input, Limits, Registry, Resources, SPEECH_RATE};
+use orrery_content::capability::{CapabilityError, SpeechEngine, SpokenSegment};
+use orrery_content::{Content, Modality, ModelIdentity};
 use orrery_errors::ErrorCode;
-use orrery_inference::adapters::capability::{CapabilityError, SpeechEngine, SpokenSegment};
-use orrery_inference::adapters::{AdapterError, Input, Limits, Registry, Resources, SPEECH_RATE};
-use orrery_inference::domain::content::{Content, Modality, ModelIdentity};
 
 use crate::ocr_engine::fixture;
 

@@ -4,9 +4,9 @@ use std::io::Cursor;
 
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageEncoder, ImageFormat, RgbaImage};
+use orrery_adapters::{AdapterError, Input, Limits, Registry, Resources};
+use orrery_content::{Content, Modality};
 use orrery_errors::ErrorCode;
-use orrery_inference::adapters::{AdapterError, Input, Limits, Registry, Resources};
-use orrery_inference::domain::content::{Content, Modality};
 
 use crate::ocr_engine::{ENGINE, FORM_LINES, fixture};
 

@@ -1,7 +1,7 @@
 //! PDF with text and PDF that is a scan.
 
-use orrery_inference::adapters::{AdapterError, Input, Limits, Registry, Resources};
-use orrery_inference::domain::content::{Content, Modality};
+use orrery_adapters::{AdapterError, Input, Limits, Registry, Resources};
+use orrery_content::{Content, Modality};
 
 use crate::ocr_engine::{ENGINE, FORM_LINES, cache, fixture};
 

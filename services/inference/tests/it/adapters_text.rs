@@ -1,8 +1,8 @@
 //! Text, mail, JSON and CSV through the registry.
 
+use orrery_adapters::{AdapterError, Input, Limits, Registry, Resources, Violation};
+use orrery_content::{Content, Modality};
 use orrery_errors::ErrorCode;
-use orrery_inference::adapters::{AdapterError, Input, Limits, Registry, Resources, Violation};
-use orrery_inference::domain::content::{Content, Modality};
 use serde_json::{Value, json};
 
 fn read(bytes: &[u8], media_type: &str, schema: Option<&Value>) -> Result<Content, AdapterError> {

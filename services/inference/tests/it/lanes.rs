@@ -67,25 +67,25 @@ async fn until_running(echo: &Echo, batches: usize) {
 #[actix::test]
 async fn requests_that_wait_are_run_together_up_to_the_batch_limit() {
     let (_root, lane, echo) = lane().await;
-    let submit = |request| {
+    let submit = |request| lane.submit(request, 0, soon());
+    let first = actix::spawn({
         let lane = lane.clone();
-        actix::spawn(async move { lane.submit(request, 0, soon()).await })
-    };
-    let first = submit("wait");
+        async move { lane.submit("wait", 0, soon()).await }
+    });
     until_running(&echo, 1).await;
-    let rest = ["a", "b", "c"].map(submit);
-    // The fourth finds the queue full once the three are in it.
-    let full = eventually(|| async { lane.submit("d", 0, soon()).await.err() }).await.unwrap();
+    // Asked in this order, so that the fourth finds the queue full of the three before it.
+    let (a, b, c, full) = tokio::join!(biased; submit("a"), submit("b"), submit("c"), async {
+        let refused = submit("d").await;
+        echo.gate.add_permits(1);
+        refused
+    });
+    let full = full.unwrap_err();
     assert_eq!(full.code, ErrorCode::Overloaded);
     assert!(full.retry_after.is_some());
-    echo.gate.add_permits(1);
     assert_eq!(first.await.unwrap(), Ok("wait"));
-    for (task, expected) in rest.into_iter().zip(["a", "b", "c"]) {
-        assert_eq!(task.await.unwrap(), Ok(expected));
-    }
+    assert_eq!([a, b, c], [Ok("a"), Ok("b"), Ok("c")]);
     let batches = echo.batches.lock().clone();
-    assert!(batches.iter().all(|batch| batch.len() <= 2), "{batches:?}");
-    assert!(batches.contains(&vec!["a", "b"]), "{batches:?}");
+    assert_eq!(batches, [vec!["wait"], vec!["a", "b"], vec!["c"]]);
 }
 
 #[actix::test]

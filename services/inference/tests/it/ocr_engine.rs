@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use image::{RgbImage, imageops};
-use orrery_inference::adapters::capability::OcrPage;
-use orrery_inference::domain::content::ModelIdentity;
-use orrery_inference::ocr::{OcrError, OcrModels, OcrSettings, PaddleOcr};
+use orrery_config::Paths;
+use orrery_content::ModelIdentity;
+use orrery_content::capability::OcrPage;
+use orrery_ocr::{OcrError, OcrModels, OcrSettings, PaddleOcr};
 
-/// What the set-up downloads lies beside the checkout, behind the link `.cache`.
 pub fn cache(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.cache").join(path)
+    Paths::from_env().cache.join(path)
 }
 
 pub fn fixture(name: &str) -> Vec<u8> {

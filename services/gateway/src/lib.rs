@@ -60,7 +60,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         .child(actors::http(listen, web::Data::from(Arc::new(gateway))));
     Ok(SupervisorSpec::new("gateway")
         .strategy(Strategy::OneForOne)
-        .child(actors::outbox(&control, &context.bus))
+        .child(control.pump().task(&context.bus))
         .child(keys)
         .child(denials)
         .child(edge))

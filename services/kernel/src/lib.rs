@@ -17,7 +17,7 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{committer, executor, partition, publisher, timer};
+use crate::actors::{committer, executor, partition, timer};
 use crate::kernel::{Kernel, Wiring};
 use crate::store::KernelStore;
 
@@ -49,6 +49,6 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)
         .child(machine)
-        .child(publisher::spec(kernel))
+        .child(kernel.outbox.task(&kernel.bus))
         .child(bus_endpoint(move || bus::inbound::server(&served))))
 }

@@ -14,7 +14,6 @@ use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
 use crate::actors::librarian::{self, Shelf};
-use crate::actors::outbox;
 use crate::inbound::Api;
 use crate::models::Models;
 use crate::store::KnowledgeStore;
@@ -36,6 +35,6 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     Ok(SupervisorSpec::new("retrieval")
         .strategy(Strategy::OneForOne)
         .child(librarian)
-        .child(outbox::spec(&store, &bus))
+        .child(store.pump().task(&bus))
         .child(bus_endpoint(move || api.server(&bus))))
 }

@@ -66,7 +66,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
     Ok(SupervisorSpec::new("router")
         .strategy(Strategy::OneForOne)
         .child(models)
-        .child(actors::outbox(&ledger, &bus))
+        .child(ledger.pump().task(&bus))
         .child(actors::replies(&ledger))
         .child(bus_endpoint(move || bus::server(&bus, &router))))
 }

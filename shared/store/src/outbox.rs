@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use futures::stream::{self, StreamExt as _};
+use orrery_bus::Bus;
+use orrery_supervise::TaskSpec;
 use tokio::sync::Notify;
 
 use crate::{AnyConnection, Store, StoreError};
@@ -92,6 +94,24 @@ impl Pump {
     /// Says that something was committed.
     pub fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// The supervised task that publishes to JetStream for as long as the service runs.
+    pub fn task(&self, bus: &Bus) -> TaskSpec {
+        let (pump, bus) = (self.clone(), bus.clone());
+        TaskSpec::new("outbox", move |task| {
+            let (pump, bus) = (pump.clone(), bus.clone());
+            async move {
+                let publish = |message: Message| {
+                    let bus = bus.clone();
+                    async move { bus.publish_durable(message.subject, &message.message_id, message.payload).await }
+                };
+                tokio::select! {
+                    ended = pump.run(publish) => ended,
+                    () = task.draining() => Ok(()),
+                }
+            }
+        })
     }
 
     /// Runs until the store fails. `publish` returns once the message is durable at the other side; one that fails stays

@@ -4,5 +4,4 @@ pub mod committer;
 pub mod errands;
 pub mod executor;
 pub mod partition;
-pub mod publisher;
 pub mod timer;

@@ -163,30 +163,6 @@ fn output(reply: InvokeReply) -> Result<Value, Error> {
             let vectors: Vec<&[f32]> = embed.values.chunks(dimensions).collect();
             json!({ "dimensions": embed.dimensions, "vectors": vectors })
         }
-        Output::ContentJson(text) => with_text(parse(&text)?),
-        Output::ExtractionJson(text) | Output::ClassificationJson(text) => parse(&text)?,
+        Output::ContentJson(text) | Output::ExtractionJson(text) | Output::ClassificationJson(text) => parse(&text)?,
     })
-}
-
-/// A content document with its text in one piece, as workflows want it.
-fn with_text(mut content: Value) -> Value {
-    let mut parts = Vec::new();
-    collect_text(&content, &mut parts);
-    let joined = parts.join("\n");
-    if let Some(content) = content.as_object_mut() {
-        content.entry("text").or_insert_with(|| json!(joined));
-    }
-    content
-}
-
-/// Texts of the outermost parts that have one, in their order: lines of a page, segments of a recording.
-fn collect_text<'a>(value: &'a Value, into: &mut Vec<&'a str>) {
-    match value {
-        Value::Object(fields) => match fields.get("text") {
-            Some(Value::String(text)) => into.push(text),
-            _ => fields.values().for_each(|value| collect_text(value, into)),
-        },
-        Value::Array(items) => items.iter().for_each(|item| collect_text(item, into)),
-        _ => {}
-    }
 }

@@ -176,12 +176,14 @@ fn candidate(model: &Model, asked: Option<&[String]>, strategy: Strategy, inputs
         Ok(place) => (None, String::new(), score(strategy, place, price_likely, latency_ms)),
         Err((dropped, reason)) => (Some(dropped), reason, 0.0),
     };
+    // Policies are named where they decided; a model that cannot do it was not held back by any.
+    let decided = matches!(dropped, None | Some(Dropped::Policy));
     Candidate {
         model: model.name.clone(),
         provider: model.provider.clone(),
         dropped,
         reason,
-        policies: policy.map(|answer| answer.policies.clone()).unwrap_or_default(),
+        policies: policy.filter(|_| decided).map(|answer| answer.policies.clone()).unwrap_or_default(),
         price_likely,
         price_ceiling,
         latency_ms,

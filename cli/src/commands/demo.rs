@@ -45,7 +45,7 @@ pub async fn run(globals: &Globals, args: DemoArgs, output: Output) -> Result<()
     let mut interrupts = Interrupts::listen()?;
     let system = session::start(&eval::fresh(&data), &mut interrupts).await?;
     let stay = output.is_terminal() && !output.is_json();
-    session::during(system, interrupts, output, async |system| {
+    let shown = session::during(system, interrupts, output, async |system| {
         let finished = show(system, plan, &example, &data, output).await;
         if stay && finished.is_ok() {
             output.note("\nThe system stays up; Ctrl-C stops it.");
@@ -54,7 +54,12 @@ pub async fn run(globals: &Globals, args: DemoArgs, output: Output) -> Result<()
         }
         finished
     })
-    .await
+    .await;
+    if shown.is_err() {
+        // The logs say why; whoever reads the error must find them.
+        let _kept = temporary.keep();
+    }
+    shown
 }
 
 async fn show(system: &System, plan: Plan, example: &Path, data: &Path, output: Output) -> Result<()> {

@@ -27,7 +27,7 @@ pub use score::percentile;
 /// Options of `eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// The workflow's file, beside which `eval.yaml` says how outcomes are compared.
+    /// The workflow's file, or the folder of its workflow.yaml; the eval.yaml beside it says how outcomes are compared.
     workflow: PathBuf,
     /// Packets: a folder for each, with its attachments and truth.json.
     packets: PathBuf,
@@ -41,10 +41,7 @@ pub struct EvalArgs {
 
 /// Runs it, on the system that --url names, else on one of its own.
 pub async fn run(globals: &Globals, args: EvalArgs, output: Output) -> Result<()> {
-    if !args.workflow.is_file() {
-        return Err(usage(format!("{} is no workflow file; give its path, not its name", args.workflow.display())));
-    }
-    let plan = Plan::beside(&args.workflow)?;
+    let plan = Plan::beside(&workflow_file(&args.workflow)?)?;
     let folders = cases(&args.packets, &plan)?;
     // The truth is read first: an hour of work must not end with a missing file.
     let truths: Vec<Value> = folders.iter().map(|folder| plan.truth(folder)).collect::<Result<_>>()?;
@@ -60,6 +57,15 @@ pub async fn run(globals: &Globals, args: EvalArgs, output: Output) -> Result<()
         evaluate(&Gateway::new(&file.gateway_url, &file.api_key)?, plan, packets, &args, output).await
     })
     .await
+}
+
+/// The definition: the file itself, or the one in the folder.
+fn workflow_file(given: &Path) -> Result<PathBuf> {
+    let file = if given.is_dir() { given.join("workflow.yaml") } else { given.to_owned() };
+    if !file.is_file() {
+        return Err(usage(format!("{} is no workflow file; give its path, not its name", file.display())));
+    }
+    Ok(file)
 }
 
 /// An embedded system in a folder of its own, on free ports.

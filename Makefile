@@ -27,7 +27,7 @@ test: setup ## formatting, lints with warnings denied, all tests
 	@deploy/setup/python-clients.sh
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	cargo test $(CARGO_FLAGS)
+	cargo test $(CARGO_FLAGS) --no-fail-fast
 
 fmt: ## format all sources
 	cargo fmt --all

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use async_nats::client::{RequestError, RequestErrorKind};
-use async_nats::{Client, ConnectOptions, HeaderMap, Request};
+use async_nats::{Client, ConnectOptions, Event, HeaderMap, Request};
 use orrery_errors::{Error, ErrorCode};
 use prost::Message;
+use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::context::deadline_exceeded;
@@ -33,24 +34,32 @@ pub struct Bus {
     client: Client,
     jetstream: async_nats::jetstream::Context,
     user: String,
+    breaks: watch::Receiver<u64>,
 }
 
 impl Bus {
     /// Connects, and retries for ten seconds while the server is starting.
     pub async fn connect(options: BusOptions) -> Result<Self, Error> {
+        let (broke, breaks) = watch::channel(0);
+        let broke = std::sync::Arc::new(broke);
         let connecting = ConnectOptions::with_user_and_password(options.user.clone(), options.password)
             .name(format!("orrery-{}", options.user))
             .custom_inbox_prefix(subjects::inbox_prefix(&options.user))
             .connection_timeout(Duration::from_secs(2))
             .max_reconnects(None)
             .reconnect_delay_callback(|attempt| Duration::from_millis((50 * attempt as u64).min(1_000)))
-            .event_callback(|event| async move { tracing::info!(%event, "bus connection") });
+            .event_callback(move |event| {
+                if matches!(event, Event::Disconnected) {
+                    broke.send_modify(|breaks| *breaks += 1);
+                }
+                async move { tracing::info!(%event, "bus connection") }
+            });
         let deadline = tokio::time::Instant::now() + CONNECT_TIMEOUT;
         loop {
             match connecting_once(&connecting, &options.url).await {
                 Ok(client) => {
                     let jetstream = async_nats::jetstream::new(client.clone());
-                    return Ok(Self { client, jetstream, user: options.user });
+                    return Ok(Self { client, jetstream, user: options.user, breaks });
                 }
                 Err(error) if tokio::time::Instant::now() >= deadline => {
                     let message = format!("cannot connect to NATS at {} as {}: {error}", options.url, options.user);
@@ -81,7 +90,8 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
-    /// Calls a service and waits for its reply, at most until the deadline. Dropping the future cancels the work.
+    /// Calls a service and waits for its reply, at most until the deadline. Dropping the future cancels the work. A
+    /// connection that breaks meanwhile ends the wait at once: the reply may have been on the way and is lost.
     pub async fn call<Req, Rep>(&self, verb: Verb<Req, Rep>, context: &CallContext, request: &Req) -> Result<Rep, Error>
     where
         Req: Message,
@@ -96,7 +106,12 @@ impl Bus {
             let mut cancel = CancelOnDrop::arm(&self.client, verb.service, &mut headers);
             let request =
                 Request::new().headers(headers).payload(request.encode_to_vec().into()).timeout(Some(remaining));
-            let sent = self.client.send_request(verb.subject, request).await;
+            let mut breaks = self.breaks.clone();
+            breaks.mark_unchanged();
+            let sent = tokio::select! {
+                sent = self.client.send_request(verb.subject, request) => sent,
+                Ok(()) = breaks.changed() => return Err(broken_off(verb.service)),
+            };
             if !sent.as_ref().is_err_and(|error| error.kind() == RequestErrorKind::TimedOut) {
                 cancel.disarm();
             }
@@ -127,6 +142,11 @@ pub(crate) fn unavailable(what: &str, error: &dyn std::fmt::Display) -> Error {
 pub(crate) fn not_running(service: &str) -> Error {
     Error::new(ErrorCode::Unavailable, format!("the {service} service is not running or still starting"))
         .retry_after(RESTART_HINT)
+}
+
+fn broken_off(service: &str) -> Error {
+    let message = format!("the connection to the bus broke off before the {service} service had answered");
+    Error::new(ErrorCode::Unavailable, message).retry_after(RESTART_HINT)
 }
 
 fn request_error(service: &str, error: &RequestError) -> Error {

@@ -82,7 +82,7 @@ impl Server {
                         () = call.cancelled.cancelled() => Err(Error::new(ErrorCode::Cancelled, "the caller has left")),
                     },
                 };
-                respond(&call.request, answer).await;
+                respond(&call.client, &call.request, answer).await;
             })
         });
         self.endpoints.push(Endpoint { name: verb.name, subject: verb.subject, limit, handler: endpoint });
@@ -255,7 +255,7 @@ async fn accept(
         let Ok(slot) = slots.clone().try_acquire_owned() else {
             let message = format!("{} calls of {} are under way already", endpoint.limit, endpoint.name);
             let overloaded = Error::new(ErrorCode::Overloaded, message).retry_after(OVERLOAD_HINT);
-            respond::<orrery_proto::v1::Error>(&request, Err(overloaded)).await;
+            respond::<orrery_proto::v1::Error>(&client, &request, Err(overloaded)).await;
             continue;
         };
         let headers = request.message.headers.as_ref();
@@ -288,10 +288,10 @@ impl Drop for LeaveOnDrop {
     }
 }
 
-async fn respond<Rep: Message>(request: &Request, answer: Result<Rep, Error>) {
+async fn respond<Rep: Message>(client: &Client, request: &Request, answer: Result<Rep, Error>) {
     let mut headers = HeaderMap::new();
-    let body = match answer {
-        Ok(reply) => reply.encode_to_vec().into(),
+    let body = match answer.and_then(|reply| fitting(client, &reply)) {
+        Ok(body) => body,
         Err(error) => {
             tracing::debug!(error.code = %error.code, %error, "call failed");
             wire::encode_error(&error, &mut headers)
@@ -300,4 +300,17 @@ async fn respond<Rep: Message>(request: &Request, answer: Result<Rep, Error>) {
     if let Err(error) = request.respond_with_headers(Ok(body), headers).await {
         tracing::warn!(%error, "a reply was not sent; the caller will see its deadline");
     }
+}
+
+/// Bytes of a message that its headers may take.
+const HEADERS_BYTES: usize = 4096;
+
+/// The reply's bytes, unless the server would refuse a message of that size.
+fn fitting<Rep: Message>(client: &Client, reply: &Rep) -> Result<bytes::Bytes, Error> {
+    let (size, limit) = (reply.encoded_len(), client.server_info().max_payload.saturating_sub(HEADERS_BYTES));
+    if size > limit {
+        let message = format!("the answer has {size} bytes and a message holds {limit}; ask for less at a time");
+        return Err(Error::new(ErrorCode::PayloadTooLarge, message));
+    }
+    Ok(reply.encode_to_vec().into())
 }

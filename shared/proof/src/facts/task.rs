@@ -61,6 +61,12 @@ pub struct TaskClosed {
     /// The clause it rests on, where the output says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clause: Option<String>,
+    /// The code of the error that ended it: the platform's, or the kind of error that the workflow raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// JSON pointer of the step that the error came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_at: Option<String>,
     /// How many records the kernel has emitted for the task, this one included. A proof with fewer is incomplete.
     pub kernel_records: u64,
 }

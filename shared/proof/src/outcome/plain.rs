@@ -99,9 +99,12 @@ impl Outcome {
                 let clause = facts.clause.as_ref().map(|text| format!(", resting on clause {text}"));
                 let decision = decision.map(|text| format!("{text}{}.", clause.unwrap_or_default()));
                 let (when, status) = (UnixMillis(closed.at_ms), &facts.status);
+                let place = facts.error_at.as_ref().map(|pointer| format!(" at {pointer}")).unwrap_or_default();
+                let error = facts.error.as_ref().map(|code| format!(", with the error {code}{place}"));
+                let error = error.unwrap_or_default();
                 let _ = writeln!(
                     out,
-                    "\nThe task {status} on {when}, after {:.1} s.{}",
+                    "\nThe task {status} on {when}, after {:.1} s{error}.{}",
                     took.as_secs_f64(),
                     decision.unwrap_or_default()
                 );

@@ -119,6 +119,8 @@ pub fn claim() -> Vec<Record> {
         output_digest: digest("output"),
         decision: Some("approve".to_owned()),
         clause: Some("H-2.1".to_owned()),
+        error: None,
+        error_at: None,
         kernel_records: 6,
     };
     vec![

@@ -11,7 +11,7 @@ use super::pieces::{Piece, Role};
 use super::places::{Place, Side, places};
 use super::schema::{Field, Kind, Schema};
 use super::table::{Agreement, Bill};
-use super::{Found, Source, heading};
+use super::{Found, Source, heading, leftover};
 
 /// A possible answer.
 struct Pairing {
@@ -55,6 +55,9 @@ pub fn assign(pieces: &[Piece], schema: &Schema, patterns: &[Option<Regex>]) -> 
         }
         answers.insert(pairing.field, pairing);
     }
+    for (index, pairing) in leftovers(pieces, schema, patterns, &answers, &taken) {
+        answers.insert(index, pairing);
+    }
     let mut found = BTreeMap::new();
     for (index, field) in schema.fields.iter().enumerate() {
         let answer = match (field.kind, &bill) {
@@ -65,6 +68,40 @@ pub fn assign(pieces: &[Piece], schema: &Schema, patterns: &[Option<Regex>]) -> 
     }
     compose(schema, &mut found);
     found
+}
+
+/// Answers to the fields for which the document has no label in known words.
+fn leftovers(
+    pieces: &[Piece],
+    schema: &Schema,
+    patterns: &[Option<Regex>],
+    answers: &BTreeMap<usize, Pairing>,
+    taken: &[bool],
+) -> Vec<(usize, Pairing)> {
+    let labelled = |index: usize| pieces.iter().any(|piece| matches!(piece.role, Role::Label(of, _) if of == index));
+    let open: Vec<usize> = schema
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(index, field)| {
+            !answers.contains_key(index) && !labelled(*index) && (field.required || field.pattern.is_some())
+        })
+        .filter(|(_, field)| !matches!(field.kind, Kind::Table | Kind::Heading | Kind::Choice))
+        .map(|(index, _)| index)
+        .collect();
+    let found = leftover::find(pieces, schema, patterns, &open, taken).into_iter().map(|left| {
+        let kind = schema.fields.get(left.field).map_or(Kind::Text, |field| field.kind);
+        let score = left.similarity * left.geometry * left.parsed.fit;
+        let confidence = score * reading(pieces, &left.pieces, kind);
+        let (field, labelled) = (left.field, true);
+        let text = join(texts(pieces, &left.pieces), kind);
+        (field, Pairing { field, pieces: left.pieces, text, parsed: left.parsed, score, confidence, labelled })
+    });
+    found.collect()
+}
+
+fn texts<'p>(pieces: &'p [Piece], used: &[usize]) -> impl Iterator<Item = &'p str> {
+    used.iter().filter_map(|&at| pieces.get(at)).map(|piece| piece.text.as_str())
 }
 
 /// On a form whose labels stand left of their values, a text in the labels' column with a text to its right is a label too,
@@ -101,7 +138,7 @@ fn mark_unknown_labels(pieces: &[Piece]) -> Vec<Piece> {
         .collect();
     for at in unknown {
         if let Some(piece) = pieces.get_mut(at) {
-            piece.role = Role::Foreign;
+            piece.role = Role::Unknown;
         }
     }
     pieces
@@ -121,8 +158,7 @@ fn labelled(
             continue;
         }
         for place in places(pieces, at, field.multiline) {
-            let texts = place.pieces.iter().filter_map(|&at| pieces.get(at)).map(|piece| piece.text.as_str());
-            let text = join(texts, field.kind);
+            let text = join(texts(pieces, &place.pieces), field.kind);
             let Some(parsed) = parse::parse(field, pattern, schema.day_first, &text) else { continue };
             let score = similarity * place.geometry * parsed.fit * consensus(pieces, &place);
             let read = reading(pieces, &place.pieces, field.kind);
@@ -169,8 +205,7 @@ fn unlabelled(
     pairings: &mut Vec<Pairing>,
 ) {
     let mut push = |used: Vec<usize>, parsed: Parsed, score: f32| {
-        let text =
-            used.iter().filter_map(|&at| pieces.get(at)).map(|piece| piece.text.as_str()).collect::<Vec<_>>().join(" ");
+        let text = texts(pieces, &used).collect::<Vec<_>>().join(" ");
         let confidence = score * parsed.fit * reading(pieces, &used, field.kind);
         pairings.push(Pairing { field: index, pieces: used, text, parsed, score, confidence, labelled: false });
     };
@@ -207,14 +242,14 @@ fn unlabelled(
             if let (Some((at, parsed)), None) = (found.next(), found.next())
                 && parsed.value.as_str().is_some_and(|code| code.len() >= 6)
             {
-                push(vec![at], parsed, 0.7);
+                push(vec![at], parsed, 0.8);
             }
         }
         _ => {}
     }
 }
 
-fn join<'t>(texts: impl Iterator<Item = &'t str>, kind: Kind) -> String {
+pub(super) fn join<'t>(texts: impl Iterator<Item = &'t str>, kind: Kind) -> String {
     let mut out = String::new();
     for text in texts {
         // A word divided at the end of a line is one word again.

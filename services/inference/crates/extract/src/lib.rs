@@ -5,11 +5,13 @@
 mod assign;
 mod heading;
 mod layout;
+mod leftover;
 mod parse;
 mod pieces;
 mod places;
 mod request;
 mod schema;
+mod sense;
 mod table;
 mod wording;
 
@@ -110,46 +112,7 @@ pub fn find(
     if lines.len() > LINES_MAX {
         return Err(ExtractError::TooLong { lines: lines.len() });
     }
-    let sense = |heads: &[String]| by_sense(heads, schema, embedder);
-    let pieces = pieces::cut(&lines, schema, &sense);
+    let likeness = |heads: &[String]| sense::likeness(heads, schema, embedder);
+    let pieces = pieces::cut(&lines, schema, &likeness);
     Ok(Extraction { fields: assign::assign(&pieces, schema, &patterns) })
-}
-
-/// The field whose labels or description mean most nearly what each head means, and how nearly.
-fn by_sense(heads: &[String], schema: &Schema, embedder: Option<&dyn Embedder>) -> Vec<Option<(usize, f32)>> {
-    /// A head that two fields could claim by sense is left to neither.
-    const MARGIN: f32 = 0.06;
-    let none = || vec![None; heads.len()];
-    let Some(embedder) = embedder else { return none() };
-    let mut owners = Vec::new();
-    let mut texts: Vec<String> = heads.to_vec();
-    for (index, field) in schema.fields.iter().enumerate().filter(|(_, field)| field.kind != Kind::Table) {
-        for text in field.labels.iter().chain(std::iter::once(&field.description)).filter(|text| !text.is_empty()) {
-            owners.push(Some(index));
-            texts.push(text.to_lowercase());
-        }
-    }
-    for text in &schema.other_labels {
-        owners.push(None);
-        texts.push(text.to_lowercase());
-    }
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let Ok(vectors) = embedder.embed(&texts) else { return none() };
-    let (asked, known) = vectors.split_at(heads.len().min(vectors.len()));
-    let nearest = asked.iter().map(|head| {
-        let mut best: BTreeMap<Option<usize>, f32> = BTreeMap::new();
-        for (owner, vector) in owners.iter().zip(known) {
-            let cosine: f32 = head.iter().zip(vector).map(|(a, b)| a * b).sum();
-            let slot = best.entry(*owner).or_insert(cosine);
-            *slot = slot.max(cosine);
-        }
-        let mut ranked: Vec<(Option<usize>, f32)> = best.into_iter().collect();
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let (field, cosine) = *ranked.first()?;
-        let runner_up = ranked.get(1).map_or(0.0, |(_, cosine)| *cosine);
-        (cosine - runner_up >= MARGIN).then_some((field?, cosine))
-    });
-    let mut found: Vec<_> = nearest.collect();
-    found.resize(heads.len(), None);
-    found
 }

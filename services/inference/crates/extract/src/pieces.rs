@@ -5,6 +5,7 @@ use orrery_content::Point;
 
 use super::layout::Line;
 use super::schema::{Kind, Schema};
+use super::sense::{self, Sense};
 use super::wording::{self, Wording};
 
 /// Least similarity of wording at which words count as a label.
@@ -12,7 +13,7 @@ const SIMILARITY_MIN: f32 = 0.8;
 /// Least that remains of it after doubts about where the label begins and ends.
 const SPAN_MIN: f32 = 0.75;
 /// Most words in a label.
-const WORDS_MAX: usize = 8;
+pub(super) const WORDS_MAX: usize = 8;
 
 /// Labels that forms of all kinds carry. They only ever end a neighbour's value; a schema's own labels go before them.
 const FOREIGN: &[&str] = &[
@@ -48,6 +49,8 @@ const FOREIGN: &[&str] = &[
     "witness",
     "witnesses",
     "police report number",
+    "police reference",
+    "crime reference",
     "valid until",
     "payment terms",
     "due date",
@@ -84,6 +87,8 @@ pub struct Piece {
     pub height: f32,
     /// Where the line stands on the photograph.
     pub quad: [Point; 4],
+    /// How near its sense is to each field; empty where it was not compared.
+    pub likeness: Vec<f32>,
 }
 
 /// What a piece is.
@@ -93,6 +98,8 @@ pub enum Role {
     Label(usize, f32),
     /// Some label, of no field that is wanted.
     Foreign,
+    /// Marked as a label, in words that are not known.
+    Unknown,
     /// Anything else: values, headings, prose.
     Text,
 }
@@ -111,31 +118,42 @@ struct Word {
     closes: bool,
 }
 
-#[derive(Debug)]
-struct Span {
-    line: usize,
-    start: usize,
-    end: usize,
-    field: Option<usize>,
-    similarity: f32,
-    words: usize,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub line: usize,
+    pub start: usize,
+    pub end: usize,
+    /// As in the piece that comes of it; never [`Role::Text`].
+    pub role: Role,
+    pub similarity: f32,
+    pub words: usize,
+    /// Whether sense alone told that it is a label.
+    pub by_sense: bool,
 }
 
-/// How alike the sense of a head and of each field is, as the caller's embedder sees it.
-pub type Sense<'a> = dyn Fn(&[String]) -> Vec<Option<(usize, f32)>> + 'a;
+impl Span {
+    pub fn field(&self) -> Option<usize> {
+        match self.role {
+            Role::Label(field, _) => Some(field),
+            _ => None,
+        }
+    }
+}
 
 /// Cuts all lines.
 pub fn cut(lines: &[Line], schema: &Schema, sense: &Sense<'_>) -> Vec<Piece> {
     let mut spans = Vec::new();
     let labels = labels(schema);
     for (index, line) in lines.iter().enumerate() {
+        let begun = spans.len();
         spans_of(index, line, &labels, schema, &mut spans);
+        drop_partial(&line.text, begun, &mut spans);
     }
-    add_by_sense(lines, sense, &mut spans);
+    let heads = sense::heads(lines, schema, sense, &mut spans);
     // Exact wording first, then the longer of two labels that both fit.
     spans.sort_by(|a, b| {
         let (first, second) = (a.similarity + 0.03 * a.words as f32, b.similarity + 0.03 * b.words as f32);
-        second.total_cmp(&first).then(b.field.is_some().cmp(&a.field.is_some()))
+        second.total_cmp(&first).then(b.field().is_some().cmp(&a.field().is_some()))
     });
     let mut chosen: Vec<Span> = Vec::new();
     for span in spans {
@@ -145,19 +163,62 @@ pub fn cut(lines: &[Line], schema: &Schema, sense: &Sense<'_>) -> Vec<Piece> {
             chosen.push(span);
         }
     }
+    settle_sense(&mut chosen);
     chosen.sort_by_key(|span| (span.line, span.start));
     let mut pieces = Vec::with_capacity(lines.len() + chosen.len());
     for (index, line) in lines.iter().enumerate() {
         let mut at = 0;
         for span in chosen.iter().filter(|span| span.line == index) {
-            push(&mut pieces, index, line, at, span.start, Role::Text);
-            let role = span.field.map_or(Role::Foreign, |field| Role::Label(field, span.similarity));
-            push(&mut pieces, index, line, span.start, span.end, role);
+            push(&mut pieces, index, line, (at, span.start), Role::Text);
+            push(&mut pieces, index, line, (span.start, span.end), span.role);
             at = span.end;
         }
-        push(&mut pieces, index, line, at, line.text.len(), Role::Text);
+        push(&mut pieces, index, line, (at, line.text.len()), Role::Text);
+    }
+    for piece in pieces.iter_mut().filter(|piece| matches!(piece.role, Role::Unknown | Role::Text)) {
+        // A head is a whole line or what stands before its mark; what was cut out of the middle of one is none.
+        let head = heads.iter().find(|head| head.line == piece.line && head.text == wording::plain(&piece.text));
+        piece.likeness = head.map(|head| head.likeness.clone()).unwrap_or_default();
     }
     pieces
+}
+
+/// What was found by sense gives way to the same field's label in known words, or to the one nearest in sense.
+fn settle_sense(spans: &mut [Span]) {
+    let stronger = |span: &Span, spans: &[Span]| {
+        let same =
+            |other: &&Span| other.field() == span.field() && (other.line, other.start) != (span.line, span.start);
+        spans.iter().filter(same).any(|other| !other.by_sense || other.similarity > span.similarity)
+    };
+    let beaten: Vec<bool> = spans.iter().map(|span| span.by_sense && stronger(span, spans)).collect();
+    for (span, _) in spans.iter_mut().zip(&beaten).filter(|(_, beaten)| **beaten) {
+        span.role = Role::Unknown;
+    }
+}
+
+/// A label that ends before the mark which closes it was not read whole: "Name of person claiming:" is not "Name of".
+fn drop_partial(text: &str, begun: usize, spans: &mut Vec<Span>) {
+    let Some(mark) = mark_of(text) else { return };
+    let of_line = spans.split_off(begun.min(spans.len()));
+    let partial = |span: &Span| {
+        let between = text.get(span.end..mark).unwrap_or_default();
+        let behind = of_line.iter().any(|other| other.start >= span.end && other.end == mark && other.words > 0);
+        let words = between.split_whitespace().count();
+        // Nor are the last words of a question one: "What took place?" is not "Place".
+        if span.start > 0 && span.end == mark && text.get(..mark).is_some_and(|head| head.ends_with('?')) {
+            return !of_line.iter().any(|other| other.end <= span.start);
+        }
+        span.end < mark && words > 0 && !between.chars().any(|c| c.is_ascii_digit()) && !behind
+    };
+    spans.extend(of_line.iter().filter(|span| !partial(span)));
+}
+
+/// Where the head of a line ends, behind the first colon or question mark.
+pub(super) fn mark_of(text: &str) -> Option<usize> {
+    let mark = text.find([':', '?'])? + 1;
+    let head = text.get(..mark)?;
+    ((1..=WORDS_MAX).contains(&head.split_whitespace().count()) && !head.chars().any(|c| c.is_ascii_digit()))
+        .then_some(mark)
 }
 
 fn labels(schema: &Schema) -> Vec<(Option<usize>, Wording)> {
@@ -201,6 +262,8 @@ fn ends_in_number(text: &str) -> bool {
 
 fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], schema: &Schema, spans: &mut Vec<Span>) {
     let words = words(&line.text);
+    // A long line without a mark is somebody's account, whatever words it begins with.
+    let prose = words.len() > WORDS_MAX && !words.iter().any(|word| word.closes);
     for (from, first) in words.iter().enumerate() {
         for (to, last) in words.iter().enumerate().skip(from).take(WORDS_MAX) {
             let Some(text) = line.text.get(first.start..last.end) else { continue };
@@ -223,6 +286,9 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
                     continue;
                 }
                 let closed = last.closes || text.ends_with(['.', ')']) && next_is_value || next.is_none();
+                if !closed && !next_is_value && (prose || Wording::is_open(text)) {
+                    continue;
+                }
                 if !closed {
                     // Words run on with no mark between: likely only where what follows looks like a value.
                     let strict =
@@ -249,9 +315,10 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
                         line: index,
                         start: first.start,
                         end: last.end,
-                        field: *field,
+                        role: field.map_or(Role::Foreign, |field| Role::Label(field, similarity)),
                         similarity,
                         words: to + 1 - from,
+                        by_sense: false,
                     });
                 }
             }
@@ -261,13 +328,16 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
         }
     }
     // "Something: value" is a label and its value even where the something is unknown.
-    if let Some(colon) = line.text.find(':')
-        && let Some(head) = line.text.get(..colon)
-        && head.split_whitespace().count() <= 6
-        && !head.is_empty()
-        && !head.chars().any(|c| c.is_ascii_digit())
-    {
-        spans.push(Span { line: index, start: 0, end: colon + 1, field: None, similarity: 0.5, words: 0 });
+    if let Some(end) = mark_of(&line.text) {
+        spans.push(Span {
+            line: index,
+            start: 0,
+            end,
+            role: Role::Unknown,
+            similarity: 0.5,
+            words: 0,
+            by_sense: false,
+        });
     }
 }
 
@@ -275,38 +345,7 @@ fn is_value_like(word: &str) -> bool {
     word.chars().any(|c| c.is_ascii_digit()) || word.starts_with(['+', '€', '£', '$', '-', '–', ':']) || word == "EUR"
 }
 
-/// Heads that no wording matched are compared by sense, all in one call.
-fn add_by_sense(lines: &[Line], sense: &Sense<'_>, spans: &mut Vec<Span>) {
-    let mut heads: Vec<(usize, usize, String)> = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        if spans.iter().any(|span| span.line == index && span.field.is_some() && span.similarity > 0.9) {
-            continue;
-        }
-        let end = line.text.find([':', '?']).map_or(line.text.len(), |at| at + 1);
-        let Some(head) = line.text.get(..end) else { continue };
-        let count = head.split_whitespace().count();
-        if (1..=WORDS_MAX).contains(&count) && !head.chars().any(|c| c.is_ascii_digit()) {
-            heads.push((index, end, wording::plain(head)));
-        }
-    }
-    let texts: Vec<String> = heads.iter().map(|(_, _, text)| text.clone()).collect();
-    if texts.is_empty() {
-        return;
-    }
-    for ((line, end, text), found) in heads.into_iter().zip(sense(&texts)) {
-        let marked =
-            lines.get(line).and_then(|line| line.text.get(..end)).is_some_and(|head| head.ends_with([':', '?']));
-        let Some((field, similarity)) = found else { continue };
-        // Without a mark a head is as likely a value that happens to be about the same thing.
-        let (least, bonus) = if marked { (0.5, 0.3) } else { (0.72, 0.1) };
-        if similarity >= least {
-            let similarity = (similarity + bonus).min(0.88);
-            spans.push(Span { line, start: 0, end, field: Some(field), similarity, words: text.split(' ').count() });
-        }
-    }
-}
-
-fn push(pieces: &mut Vec<Piece>, index: usize, line: &Line, start: usize, end: usize, role: Role) {
+fn push(pieces: &mut Vec<Piece>, index: usize, line: &Line, (start, end): (usize, usize), role: Role) {
     let Some(raw) = line.text.get(start..end) else { return };
     let edges: &[char] = &[' ', ':', '_', '.', '…', '=', '|', '?', ';'];
     let text = if role == Role::Text {
@@ -332,5 +371,6 @@ fn push(pieces: &mut Vec<Piece>, index: usize, line: &Line, start: usize, end: u
         middle: line.middle,
         height: line.height,
         quad: line.quad,
+        likeness: Vec::new(),
     });
 }

@@ -24,6 +24,8 @@ pub enum Side {
 
 /// Distance between baselines, in heights of print, above which lines are not one paragraph.
 const PARAGRAPH: f32 = 1.95;
+/// How much wider than the step from the label to its value the steps between the value's lines may be.
+const PITCH_TO_DROP: f32 = 1.25;
 /// How far under a label its value may stand, in heights of print.
 const BELOW_MAX: f32 = 4.2;
 
@@ -36,7 +38,7 @@ pub fn places(pieces: &[Piece], label: usize, multiline: bool) -> Vec<Place> {
         let gap = (first.left - from.right).max(0.0) / from.height;
         let slip = (first.middle - from.middle).abs() / from.height;
         let geometry = (1.0 - 0.008 * gap.min(30.0)) * (1.0 - 0.3 * slip);
-        add(&mut found, pieces, &row, Side::Right, geometry, multiline);
+        add(&mut found, pieces, &row, (Side::Right, geometry), 0.0, multiline);
     }
     if let Some(row) = below(pieces, from, label)
         && let Some(first) = row.first().and_then(|&at| pieces.get(at))
@@ -44,15 +46,24 @@ pub fn places(pieces: &[Piece], label: usize, multiline: bool) -> Vec<Place> {
         let drop = (first.middle - from.middle) / from.height;
         let shift = (first.left - from.left).abs() / from.height;
         let geometry = (1.0 - 0.04 * (drop - 1.2).max(0.0)) * (1.0 - 0.02 * shift.min(8.0)) * 0.97;
-        add(&mut found, pieces, &row, Side::Below, geometry, multiline);
+        add(&mut found, pieces, &row, (Side::Below, geometry), first.middle - from.middle, multiline);
     }
     found
 }
 
-fn add(found: &mut Vec<Place>, pieces: &[Piece], row: &[usize], side: Side, geometry: f32, multiline: bool) {
+fn add(
+    found: &mut Vec<Place>,
+    pieces: &[Piece],
+    row: &[usize],
+    (side, geometry): (Side, f32),
+    drop: f32,
+    multiline: bool,
+) {
     let joined = joined(pieces, row);
+    // Under its label a paragraph is set no wider than it stands below the label; what comes after a wider gap is the next field.
+    let pitch_max = if side == Side::Below { PITCH_TO_DROP * drop } else { f32::MAX };
     if multiline {
-        let block = paragraph(pieces, &joined);
+        let block = paragraph(pieces, &joined, side, pitch_max);
         if block.len() > joined.len() {
             found.push(Place { pieces: block, side, geometry });
             return;
@@ -131,7 +142,7 @@ fn joined(pieces: &[Piece], row: &[usize]) -> Vec<usize> {
 }
 
 /// Adds the lines that follow in the same column, closely spaced, until a label or a gap.
-fn paragraph(pieces: &[Piece], first: &[usize]) -> Vec<usize> {
+fn paragraph(pieces: &[Piece], first: &[usize], side: Side, pitch_max: f32) -> Vec<usize> {
     let mut block = first.to_vec();
     let Some(start) = first.first().and_then(|&at| pieces.get(at)) else { return block };
     let mut last = start;
@@ -144,13 +155,14 @@ fn paragraph(pieces: &[Piece], first: &[usize]) -> Vec<usize> {
                 let drop = piece.middle - last.middle;
                 piece.page == start.page
                     && drop > 0.6 * last.height
-                    && drop < PARAGRAPH * last.height.max(piece.height)
+                    && drop < (PARAGRAPH * last.height.max(piece.height)).min(pitch_max)
                     && (piece.left - start.left).abs() < 1.6 * start.height
             })
             .min_by(|(_, a), (_, b)| a.middle.total_cmp(&b.middle));
         let Some((at, piece)) = next else { return block };
         let titled = pieces.iter().any(|other| {
-            other.is_label()
+            // Right of the labels, whatever stands left of a line names it.
+            (other.is_label() || side == Side::Right)
                 && other.page == start.page
                 && (other.middle - piece.middle).abs() < 0.5 * piece.height
                 && other.left < piece.left

@@ -86,12 +86,23 @@ struct Cell {
 }
 
 impl Bill {
-    /// Reads the bill out of a document's pieces.
+    /// Reads the bill out of a document's pieces. What is worded as a label may yet be sold ("Telephone"): such a row is a line
+    /// of the bill where the lines come to the total with it and not without.
     pub fn read(pieces: &[Piece]) -> Self {
         let rows = rows(pieces);
+        let agrees = |bill: &Self| bill.total().is_some_and(|(_, agreement)| agreement == Agreement::Agrees);
+        let without = Self::of_rows(&rows, false);
+        if agrees(&without) {
+            return without;
+        }
+        let with = Self::of_rows(&rows, true);
+        if agrees(&with) { with } else { without }
+    }
+
+    fn of_rows(rows: &[Row], labels_too: bool) -> Self {
         let mut bill = Self::default();
         let header = rows.iter().position(is_header);
-        let Some(column) = amount_column(&rows) else { return bill };
+        let Some(column) = amount_column(rows) else { return bill };
         for row in rows.iter().skip(header.map_or(0, |at| at + 1)) {
             let Some((cell, amount)) = amount_of(row, column) else {
                 bill.continue_description(row);
@@ -112,7 +123,7 @@ impl Bill {
                 pieces.push(cell.at);
                 bill.sums.push(Sum { kind, cents: amount.cents, fit: amount.fit, pieces });
             } else if bill.sums.iter().all(|sum| matches!(sum.kind, SumKind::Carried | SumKind::Subtotal))
-                && !row.cells.iter().any(|cell| cell.label)
+                && !row.cells.iter().any(|cell| cell.label && !(labels_too && !cell.text.ends_with(':')))
                 && is_words(&text)
             {
                 bill.items.push(item(row, cell, amount, text, confidence));
@@ -405,7 +416,7 @@ fn sum_kind(text: &str) -> Option<SumKind> {
     if has(&["discount", "rebate", "rabatt"]) {
         return Some(SumKind::Discount);
     }
-    if phrase(&["net", "net amount", "net price"]) && words.len() <= 3 {
+    if phrase(&["net", "net amount", "net price", "net total"]) && words.len() <= 3 {
         return Some(SumKind::Subtotal);
     }
     None

@@ -16,6 +16,9 @@ pub struct Wording {
 /// Changes, in tenths of the length, beyond which spellings are not compared.
 const SPELLING_CHANGES_TENTHS: usize = 3;
 
+/// Fewest letters of words whose spellings are compared; shorter ones must be the same.
+const SPELLED_MIN: usize = 6;
+
 const FILLERS: &[&str] = &[
     "the",
     "your",
@@ -115,6 +118,12 @@ impl Wording {
         Self { joined, tokens, letters }
     }
 
+    /// Whether a text breaks off before its sense is whole: "Name of" goes on.
+    pub fn is_open(text: &str) -> bool {
+        let last = text.split_whitespace().next_back().unwrap_or_default();
+        ["of", "for", "the", "your", "a", "an", "in", "by", "on"].contains(&last.to_lowercase().as_str())
+    }
+
     /// Whether no word is left.
     pub fn is_empty(&self) -> bool {
         self.joined.is_empty()
@@ -136,7 +145,11 @@ impl Wording {
         let long = self.joined.len().max(other.joined.len());
         let differing: usize = self.letters.iter().zip(&other.letters).map(|(a, b)| usize::from(a.abs_diff(*b))).sum();
         // One change of spelling alters at most two of the counts.
-        let spelled = if differing * 10 <= long * 2 * SPELLING_CHANGES_TENTHS {
+        // As many words on both sides are compared word by word; letters only where the reader lost or made a space.
+        let words = self.tokens.len();
+        let comparable =
+            self.joined.len().min(other.joined.len()) >= SPELLED_MIN && (words == 1 || words != other.tokens.len());
+        let spelled = if comparable && differing * 10 <= long * 2 * SPELLING_CHANGES_TENTHS {
             strsim::normalized_damerau_levenshtein(&self.joined, &other.joined) as f32
         } else {
             0.0
@@ -172,13 +185,14 @@ fn weight(token: impl AsRef<str>) -> f32 {
     if matches!(token.as_ref(), "number" | "reference" | "id") { 0.4 } else { 1.0 }
 }
 
-/// Whether two words differ by a reading error at most: one letter in five to nine, two in more.
+/// Whether two words differ by a reading error at most: one letter in six to nine, two in more.
 fn same_word(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }
     let long = a.len().max(b.len());
-    if a.len().min(b.len()) < 4 || a.len().abs_diff(b.len()) > 2 {
+    // Short words are too near to other words: "plane" is not "place", nor "over" "cover".
+    if a.len().min(b.len()) < SPELLED_MIN || a.len().abs_diff(b.len()) > 2 {
         return false;
     }
     // One change leaves all letters before and after it in place: cheap to see, and it settles nearly every pair.

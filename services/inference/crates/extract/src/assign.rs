@@ -87,6 +87,8 @@ fn leftovers(
             !answers.contains_key(index) && !labelled(*index) && (field.required || field.pattern.is_some())
         })
         .filter(|(_, field)| !matches!(field.kind, Kind::Table | Kind::Heading | Kind::Choice))
+        // A total is told by its words and by adding up, never by what it may mean.
+        .filter(|(_, field)| field.sum_of.is_none())
         .map(|(index, _)| index)
         .collect();
     let found = leftover::find(pieces, schema, patterns, &open, taken).into_iter().map(|left| {

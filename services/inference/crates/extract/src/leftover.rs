@@ -140,7 +140,10 @@ fn value_of(
     // What is no label by its marks is one at most by standing to its value as the labels do.
     let marked = pieces.get(head).is_some_and(|piece| piece.role == Role::Unknown);
     let free = |used: &[usize]| used.iter().all(|&at| at != head && !taken.get(at).is_some_and(|taken| *taken));
-    let fits = |place: &Place| free(&place.pieces) && (marked || side.is_none_or(|side| side == place.side));
+    let fits = |place: &Place| {
+        let account = field.multiline && place.side == Side::Below;
+        free(&place.pieces) && (marked || account || side.is_none_or(|side| side == place.side))
+    };
     places(pieces, head, field.multiline).into_iter().filter(fits).find_map(|place| {
         let text = super::assign::join(
             place.pieces.iter().filter_map(|&at| pieces.get(at)).map(|piece| piece.text.as_str()),

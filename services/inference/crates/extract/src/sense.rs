@@ -70,6 +70,13 @@ pub fn heads(lines: &[Line], schema: &Schema, sense: &Sense<'_>, spans: &mut Vec
     // Where the labels carry marks, what carries none is no label.
     let marks = marked_labels >= 2 && 2 * marked_labels > labels.len();
     let values = Values::of(&labels, lines);
+    // "Loss of value" behind "Type of incident:" is what was lost, not how much.
+    spans.retain(|span| {
+        let line = lines.get(span.line);
+        let whole = line.is_some_and(|line| span.start == 0 && span.end == line.text.len());
+        !(whole && span.similarity < 1.0 && line.is_some_and(|line| mark_of(&line.text).is_none() && values.has(line)))
+    });
+    let known = |line: usize| spans.iter().find(|span| span.line == line && span.words > 0 && span.similarity > 0.9);
     let mut found: Vec<(Head, usize, bool)> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         if known(index).is_some_and(|span| span.field().is_some()) {
@@ -119,19 +126,21 @@ struct Values<'a> {
 impl<'a> Values<'a> {
     fn of(labels: &'a [&'a Line], lines: &'a [Line]) -> Self {
         let mut values = Self { labels, lines, below: false };
-        let with_value = labels.iter().filter(|label| lines.iter().any(|line| values.is_under(label, line))).count();
-        values.below = 2 * with_value > labels.len();
+        // Labels hold no digits, values often do.
+        let digits = |line: Option<&Line>| line.is_some_and(|line| line.text.chars().any(|c| c.is_ascii_digit()));
+        let under = labels.iter().filter(|label| digits(values.nearest_under(label))).count();
+        let behind = labels.iter().filter(|label| digits(values.nearest_behind(label))).count();
+        values.below = under > behind;
         values
     }
 
-    fn is_label(&self, line: &Line) -> bool {
-        self.labels.iter().any(|label| std::ptr::eq(*label, line))
-    }
-
-    fn is_under(&self, label: &Line, line: &Line) -> bool {
-        let drop = (line.middle - label.middle) / label.height;
-        let aligned = (line.left - label.left).abs() < 1.5 * label.height;
-        line.page == label.page && (0.6..2.4).contains(&drop) && aligned && !self.is_label(line)
+    fn nearest_under(&self, label: &Line) -> Option<&Line> {
+        let under = |line: &&Line| {
+            let drop = (line.middle - label.middle) / label.height;
+            let aligned = (line.left - label.left).abs() < 1.5 * label.height;
+            line.page == label.page && (0.6..2.4).contains(&drop) && aligned
+        };
+        self.lines.iter().filter(under).min_by(|a, b| a.middle.total_cmp(&b.middle))
     }
 
     fn nearest_behind(&self, label: &Line) -> Option<&Line> {
@@ -145,12 +154,9 @@ impl<'a> Values<'a> {
 
     /// Whether a line stands where the value of a known label does.
     fn has(&self, line: &Line) -> bool {
-        self.labels.iter().any(|label| {
-            if self.below {
-                self.is_under(label, line)
-            } else {
-                self.nearest_behind(label).is_some_and(|nearest| std::ptr::eq(nearest, line))
-            }
+        self.labels.iter().filter(|label| !std::ptr::eq(**label, line)).any(|label| {
+            let value = if self.below { self.nearest_under(label) } else { self.nearest_behind(label) };
+            value.is_some_and(|value| std::ptr::eq(value, line))
         })
     }
 }

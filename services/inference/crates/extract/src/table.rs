@@ -410,6 +410,9 @@ fn sum_kind(text: &str) -> Option<SumKind> {
     if tax {
         return Some(SumKind::Tax);
     }
+    if phrase(&["gross", "gross amount", "gross price", "gross sum"]) && words.len() <= 3 {
+        return Some(SumKind::Total);
+    }
     if has(&["deposit", "prepaid", "anzahlung"]) || phrase(&["paid", "already paid", "advance payment"]) {
         return Some(SumKind::Deposit);
     }

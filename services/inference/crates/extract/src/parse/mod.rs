@@ -53,7 +53,18 @@ fn free_text(text: &str, pattern: Option<&Regex>) -> Option<Parsed> {
         return None;
     }
     let fits = pattern.is_none_or(|pattern| pattern.is_match(text));
-    Some(Parsed::new(text.split_whitespace().collect::<Vec<_>>().join(" "), if fits { 1.0 } else { 0.4 }))
+    let words: Vec<String> = text.split_whitespace().map(capital_i).collect();
+    Some(Parsed::new(words.join(" "), if fits { 1.0 } else { 0.4 }))
+}
+
+/// In many faces a capital I is read as a small L; no word begins with that and another consonant: `lvanov`, `lnes`.
+fn capital_i(word: &str) -> String {
+    match word.strip_prefix('l') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() && !"aeiouyl".contains(c)) => {
+            format!("I{rest}")
+        }
+        _ => word.to_owned(),
+    }
 }
 
 /// The one choice whose words occur; none where two choices' words occur equally.

@@ -34,8 +34,13 @@ pub fn json(output: &Output) -> Value {
 
 /// Starts a system and waits until it is ready.
 pub async fn up(data: &Path) -> Process {
+    up_with(data, &[]).await
+}
+
+/// The same, with more in its environment.
+pub async fn up_with(data: &Path, environment: &[(&str, String)]) -> Process {
     let mut command = orrery(data);
-    command.args(["up", "--http", "127.0.0.1:0"]);
+    command.args(["up", "--http", "127.0.0.1:0"]).envs(environment.iter().map(|(name, value)| (name, value)));
     let mut process = Process::start(command, &data.join("up.log")).unwrap();
     let ready = eventually_within(UP_WITHIN, || {
         let state =

@@ -55,6 +55,15 @@ pub fn extract_http(traceparent: &str, tracestate: &str, span: &Span) {
     }
 }
 
+/// The current span as a W3C `traceparent`, for work that goes on after its caller has left; empty before telemetry has
+/// started. [`extract_http`] takes it up again.
+pub fn traceparent() -> String {
+    let mut headers = HashMap::new();
+    let context = Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut headers));
+    headers.remove("traceparent").unwrap_or_default()
+}
+
 /// The trace that `span` belongs to, as 32 hex digits; none before telemetry has started.
 pub fn trace_id(span: &Span) -> Option<String> {
     let context = span.context();

@@ -9,6 +9,7 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_supervise::SupervisedContext as _;
 use orrery_types::UnixMillis;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::{Backend, Submission, Ticket};
 use crate::domain::queue::{Queue, Waiting};
@@ -91,7 +92,7 @@ impl<B: Backend> Actor for LaneActor<B> {
         let work = move || {
             for Run { batch, done } in receiver {
                 let started = std::time::Instant::now();
-                backend.run(batch);
+                span_of(name, &batch).in_scope(|| backend.run(batch));
                 metrics::histogram!("orrery_inference_run_seconds", "lane" => name).record(started.elapsed());
                 // The actor may have been replaced meanwhile; then this thread ends with its channel.
                 let _gone = done.send(());
@@ -114,7 +115,12 @@ impl<B: Backend> Handler<Submission<B>> for LaneActor<B> {
             priority: submission.priority,
             since: UnixMillis::now(),
             deadline: submission.deadline,
-            item: Ticket { request: submission.request, cancelled: submission.cancelled, reply },
+            item: Ticket {
+                request: submission.request,
+                cancelled: submission.cancelled,
+                span: tracing::info_span!(parent: &submission.caller, "lane", lane = self.name),
+                reply,
+            },
         };
         if let Err(full) = self.queue.push(waiting) {
             let refused = Error::new(ErrorCode::Overloaded, full.to_string()).retry_after(RETRY_HINT);
@@ -124,6 +130,16 @@ impl<B: Backend> Handler<Submission<B>> for LaneActor<B> {
         let name = self.name;
         Box::pin(async move { answer.await.unwrap_or_else(|_dropped| Err(unanswered(name))) })
     }
+}
+
+/// One run answers many requests: it belongs to the first one's trace and is linked from the others'.
+fn span_of<Request, Reply>(lane: &str, batch: &[Ticket<Request, Reply>]) -> Span {
+    let first = batch.first().map_or_else(Span::none, |ticket| ticket.span.clone());
+    let run = tracing::info_span!(parent: &first, "model.run", lane, requests = batch.len());
+    for ticket in batch.iter().skip(1) {
+        run.follows_from(&ticket.span);
+    }
+    run
 }
 
 fn expired(lane: &str) -> Error {

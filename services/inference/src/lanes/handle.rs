@@ -5,6 +5,7 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_supervise::{Handle, SendError};
 use orrery_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::{Backend, LaneActor};
 
@@ -15,6 +16,8 @@ pub struct Submission<B: Backend> {
     pub(super) priority: u32,
     pub(super) deadline: UnixMillis,
     pub(super) cancelled: CancellationToken,
+    /// Of the call that it came with.
+    pub(super) caller: Span,
 }
 
 impl<B: Backend> Message for Submission<B> {
@@ -42,7 +45,7 @@ impl<B: Backend> Lane<B> {
         let cancelled = CancellationToken::new();
         let _stops_the_work_when_dropped = cancelled.clone().drop_guard();
         let patience = deadline.since(UnixMillis::now());
-        let submission = Submission { request, priority, deadline, cancelled };
+        let submission = Submission { request, priority, deadline, cancelled, caller: Span::current() };
         match self.0.ask_within(submission, patience).await {
             Ok(answer) => answer,
             Err(error) => Err(not_submitted(&error)),

@@ -8,6 +8,7 @@ mod handle;
 use orrery_errors::Error;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::domain::queue::{BatchLimits, QueueLimits};
 
@@ -38,6 +39,8 @@ pub struct Ticket<Request, Reply> {
     pub request: Request,
     /// The caller has left: stop at the next opportunity.
     pub cancelled: CancellationToken,
+    /// From the request's arrival to its answer, waiting included.
+    span: Span,
     reply: oneshot::Sender<Result<Reply, Error>>,
 }
 
@@ -49,7 +52,7 @@ impl<Request, Reply> Ticket<Request, Reply> {
 
     /// The request, and the ticket without it.
     pub fn split(self) -> (Request, Ticket<(), Reply>) {
-        (self.request, Ticket { request: (), cancelled: self.cancelled, reply: self.reply })
+        (self.request, Ticket { request: (), cancelled: self.cancelled, span: self.span, reply: self.reply })
     }
 
     /// Computes and gives the answer, unless the caller has left.
@@ -57,7 +60,7 @@ impl<Request, Reply> Ticket<Request, Reply> {
         if self.cancelled.is_cancelled() {
             return;
         }
-        let Self { request, cancelled, reply } = self;
+        let Self { request, cancelled, span: _until_answered, reply } = self;
         let _gone = reply.send(compute(request, &cancelled));
     }
 }

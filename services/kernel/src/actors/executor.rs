@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use orrery_supervise::ActorSpec;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use super::errands;
 use crate::domain::command::{Command, Run};
@@ -76,6 +77,9 @@ impl Executor {
         let (kernel, slots) = (self.kernel.clone(), self.slots.clone());
         let key = call.key.clone();
         let done = key.clone();
+        let span = tracing::info_span!("kernel.call", task.id = %run.id, step = %call.pointer);
+        // The request that started the run has long been answered; its trace goes on here.
+        orrery_telemetry::extract_http(&run.traceparent, "", &span);
         let calling = async move {
             let outcome = {
                 let _slot = slots.acquire().await;
@@ -83,7 +87,7 @@ impl Executor {
             };
             kernel.deliver(&run.tenant, &run.id, Command::FinishCall { key: call.key, outcome }).await;
         };
-        let handle = ctx.spawn(calling.into_actor(self).map(move |(), executor, _| {
+        let handle = ctx.spawn(calling.instrument(span).into_actor(self).map(move |(), executor, _| {
             executor.calls.remove(&done);
         }));
         self.calls.insert(key, handle);

@@ -69,6 +69,9 @@ pub struct Run {
     pub parent: Option<Parent>,
     /// Runs above it.
     pub depth: u32,
+    /// W3C trace context of the request that started it; its calls belong to that trace. May be empty.
+    #[serde(default)]
+    pub traceparent: String,
 }
 
 /// What a call gave.

@@ -33,6 +33,7 @@ fn start(definition: &Definition, id: &str) -> Transition {
         seed: 1,
         parent: None,
         depth: 0,
+        traceparent: String::new(),
     };
     transition(&State::new(run), definition, Command::Start, UnixMillis(1_000)).unwrap()
 }

@@ -17,11 +17,13 @@ use crate::actors::partition::Start;
 use crate::bus::convert;
 use crate::domain::command::{Command, Reject, Run};
 use crate::error::ActError;
-use crate::store::{RunFilter, RunRow, StartKey};
+use crate::store::{JournalRow, RunFilter, RunRow, StartKey};
 
 /// Longest input of a task; files belong in attachments.
 const INPUT_BYTES_MAX: usize = 512 * 1024;
 const KEY_BYTES_MAX: usize = 256;
+/// Bytes of the events of one answer.
+const EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 const EVENTS_DEFAULT: u32 = 200;
 const EVENTS_MAX: u32 = 1_000;
 
@@ -65,6 +67,7 @@ impl Api {
             seed: rand::random(),
             parent: None,
             depth: 0,
+            traceparent: orrery_telemetry::traceparent(),
         };
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         match self.kernel.start(Start { run, definition, key }).await {
@@ -135,8 +138,26 @@ impl Api {
         let limit = if request.limit == 0 { EVENTS_DEFAULT } else { request.limit.min(EVENTS_MAX) };
         let after = i64::try_from(request.after_seq).unwrap_or(i64::MAX);
         let rows = self.kernel.store.history(row.id, after, i64::from(limit)).await?;
+        let rows = within_message(rows);
         let last = rows.last().map_or(after, |row| row.seq);
         let finished = row.finished_ms > 0 && last >= row.seq;
         Ok(TaskHistoryReply { events: rows.into_iter().map(convert::event).collect(), finished })
     }
+}
+
+/// As many events as one message takes, and at least one: what an event that is too large itself holds is left out.
+fn within_message(rows: Vec<JournalRow>) -> Vec<JournalRow> {
+    let mut taken = Vec::new();
+    let mut bytes = 0;
+    for mut row in rows {
+        bytes += row.event.len();
+        if bytes > EVENTS_BYTES_MAX && !taken.is_empty() {
+            break;
+        }
+        if bytes > EVENTS_BYTES_MAX {
+            row.event = serde_json::json!({ "fact": { "omitted_bytes": row.event.len() } }).to_string();
+        }
+        taken.push(row);
+    }
+    taken
 }

@@ -40,6 +40,7 @@ impl Bench {
             seed: 7,
             parent: None,
             depth: 0,
+            traceparent: String::new(),
         };
         let state = State::new(run);
         Self { definition, state, events: Vec::new(), effects: Vec::new(), now: UnixMillis(1_000_000) }

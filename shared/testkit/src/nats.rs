@@ -1,8 +1,10 @@
 //! A nats-server with JetStream and the users of the real system.
 
+use std::path::Path;
 use std::process::Command;
 
 use orrery_bus::{Bus, BusOptions, Credentials, ProvisionOptions, access, provision, server_config};
+use orrery_config::env;
 use tempfile::TempDir;
 
 use crate::process::free_port;
@@ -35,6 +37,23 @@ impl NatsServer {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The program of a service under its own name on the bus, with its data in `folder` and deaf to the environment's
+    /// own system.
+    pub fn service(&self, name: &str, program: &str, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        for foreign in [env::CONFIG, env::DATABASE_URL, env::REDIS_URL, env::HTTP_LISTEN] {
+            command.env_remove(foreign);
+        }
+        command
+            .env(env::NATS_URL, self.url())
+            .env(env::NATS_USER, name)
+            .env(env::NATS_PASSWORD, self.password(name))
+            .env(env::DATA, folder)
+            .env(env::ADMIN_LISTEN, "127.0.0.1:0")
+            .env(env::LOG_FORMAT, "text");
+        command
     }
 
     /// The password of a user, for a service that the test starts as a process.

@@ -1,11 +1,9 @@
 //! The audit service as a process of its own, on a real bus.
 
-use std::process::Command;
 use std::time::Duration;
 
 use orrery_audit::store::LogStore;
 use orrery_bus::{Bus, CallContext, verbs};
-use orrery_config::env;
 use orrery_proof::{Checkpoint, NoteVerifier, Record};
 use orrery_proto::v1::{AuditRecord, Caller, CheckpointReply, CheckpointRequest, ExportRequest, ExportedRecord};
 use orrery_testkit::{NatsServer, Process, eventually_within};
@@ -85,9 +83,7 @@ impl System {
 }
 
 fn launch(nats: &NatsServer, folder: &TempDir) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-audit"));
-    command.env(env::NATS_URL, nats.url()).env(env::NATS_PASSWORD, nats.password("audit"));
-    command.env(env::DATA, folder.path()).env(env::ADMIN_LISTEN, "127.0.0.1:0").env(env::LOG, "info");
+    let command = nats.service("audit", env!("CARGO_BIN_EXE_orrery-audit"), folder.path());
     Process::start(command, &folder.path().join("audit.log")).unwrap()
 }
 

@@ -127,13 +127,9 @@ async fn a_client_that_leaves_frees_its_stream() {
     let second = follow().await;
     world.stop();
     read_until(second, "").await;
-    let mut ended = false;
-    for _ in 0..200 {
-        ended = !world.is_running();
-        if ended {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(ended, "the gateway did not stop: {}", world.log());
+    let ended = eventually(|| {
+        let running = world.is_running();
+        async move { (!running).then_some(()) }
+    });
+    assert!(ended.await.is_some(), "the gateway did not stop: {}", world.log());
 }

@@ -3,7 +3,6 @@
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 
 use orrery_config::env;
 use orrery_testkit::{NatsServer, Process, eventually};
@@ -128,16 +127,11 @@ impl World {
 }
 
 fn launch(nats: &NatsServer, folder: &TempDir, listen: &str, admin: &str, database_url: Option<&str>) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-gateway"));
+    let mut command = nats.service("gateway", env!("CARGO_BIN_EXE_orrery-gateway"), folder.path());
     command
         .env(env::CONFIG, folder.path().join("orrery.toml"))
-        .env(env::DATA, folder.path())
-        .env(env::NATS_URL, nats.url())
-        .env(env::NATS_USER, "gateway")
-        .env(env::NATS_PASSWORD, nats.password("gateway"))
         .env(env::HTTP_LISTEN, listen)
-        .env(env::ADMIN_LISTEN, admin)
-        .env_remove(env::DATABASE_URL);
+        .env(env::ADMIN_LISTEN, admin);
     if let Some(url) = database_url {
         command.env(env::DATABASE_URL, url);
     }

@@ -1,10 +1,10 @@
 //! The real kernel process on a real NATS, with a router beside it.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use orrery_bus::{Bus, CallContext, RunningServer, verbs};
+use orrery_config::env;
 use orrery_errors::Error;
 use orrery_proto::v1::{
     Caller, DeployReply, DeployRequest, GetTaskRequest, ListReviewsRequest, Review, StartTaskRequest, Task, TaskEvent,
@@ -51,15 +51,9 @@ impl System {
     }
 
     pub fn launch(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-kernel"));
-        command
-            .env("ORRERY_NATS_URL", self.nats.url())
-            .env("ORRERY_NATS_PASSWORD", self.nats.password("kernel"))
-            .env("ORRERY_DATA", self.folder.path())
-            .env("ORRERY_LOG_FORMAT", "text")
-            .env_remove("ORRERY_CONFIG");
+        let mut command = self.nats.service("kernel", env!("CARGO_BIN_EXE_orrery-kernel"), self.folder.path());
         if let Some(url) = &self.database_url {
-            command.env("ORRERY_DATABASE_URL", url);
+            command.env(env::DATABASE_URL, url);
         }
         self.kernel = Some(Process::start(command, &self.log_path()).unwrap());
     }

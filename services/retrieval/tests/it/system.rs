@@ -1,13 +1,11 @@
 //! The retrieval service as a process of its own, on a real bus, with a deterministic stand-in for inference: a text's
 //! embedding is the bag of its words, and a document's lines are the lines of its bytes.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use orrery_bus::{Bus, CallContext, RunningServer, Server, verbs};
-use orrery_config::env;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::model_input::Kind as InputKind;
 use orrery_proto::v1::model_output::Kind as OutputKind;
@@ -119,9 +117,7 @@ pub fn question(query: &str, roles: &[&str]) -> SearchRequest {
 }
 
 fn launch(nats: &NatsServer, folder: &TempDir) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-retrieval"));
-    command.env(env::NATS_URL, nats.url()).env(env::NATS_PASSWORD, nats.password("retrieval"));
-    command.env(env::DATA, folder.path()).env(env::ADMIN_LISTEN, "127.0.0.1:0").env(env::LOG, "info");
+    let command = nats.service("retrieval", env!("CARGO_BIN_EXE_orrery-retrieval"), folder.path());
     Process::start(command, &folder.path().join("retrieval.log")).unwrap()
 }
 

@@ -1,11 +1,11 @@
 //! The router as a process of its own, with everything around it that it has in a real system.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use orrery_bus::{Bus, CallContext, ConsumerSpec, RunningServer, subjects, verbs};
+use orrery_config::env;
 use orrery_errors::Error;
 use orrery_proof::facts::ModelCalled;
 use orrery_proto::v1::{
@@ -184,14 +184,11 @@ impl System {
 }
 
 fn launch(nats: &NatsServer, redis: &RedisServer, folder: PathBuf, database_url: &str) -> Process {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_orrery-router"));
+    let mut command = nats.service("router", env!("CARGO_BIN_EXE_orrery-router"), &folder);
     command
-        .env("ORRERY_NATS_URL", nats.url())
-        .env("ORRERY_NATS_PASSWORD", nats.password("router"))
-        .env("ORRERY_REDIS_URL", redis.url())
-        .env("ORRERY_DATABASE_URL", database_url)
-        .env("ORRERY_DATA", &folder)
-        .env("ORRERY_CONFIG", folder.join("orrery.toml"));
+        .env(env::REDIS_URL, redis.url())
+        .env(env::DATABASE_URL, database_url)
+        .env(env::CONFIG, folder.join("orrery.toml"));
     Process::start(command, &folder.join("router.log")).unwrap()
 }
 

@@ -60,7 +60,7 @@ pub async fn run(globals: &Globals, command: ReviewCommand, output: Output) -> R
         }
         ReviewCommand::Get { review } => output.show(&gateway.get(&["reviews", &review], &[]).await?, one),
         ReviewCommand::Claim { review } => {
-            output.show(&gateway.post(&["reviews", &review, "claim"], &json!({})).await?, one);
+            output.show(&gateway.post(&["reviews", &review, "claim"], &json!({})).await?, head);
         }
         ReviewCommand::Decide(args) => {
             let mut body = json!({ "decision": args.decision, "reason": args.reason });
@@ -71,13 +71,22 @@ pub async fn run(globals: &Globals, command: ReviewCommand, output: Output) -> R
                     body.insert("edits".to_owned(), edits);
                 }
             }
-            output.show(&gateway.post(&["reviews", &args.review, "decide"], &body).await?, one);
+            output.show(&gateway.post(&["reviews", &args.review, "decide"], &body).await?, head);
         }
     }
     Ok(())
 }
 
+/// The review with everything that it is about.
 fn one(review: &Value) -> String {
+    let mut shown = head(review);
+    if let Some(subject) = review.get("subject").filter(|subject| !subject.is_null()) {
+        shown.push_str(&format!("\nsubject\n{}", text::indented(subject)));
+    }
+    shown
+}
+
+fn head(review: &Value) -> String {
     let names = [
         "id",
         "task_id",
@@ -92,11 +101,7 @@ fn one(review: &Value) -> String {
         "created_at",
         "due_at",
     ];
-    let mut shown = text::fields(review, &names);
-    if let Some(subject) = review.get("subject").filter(|subject| !subject.is_null()) {
-        shown.push_str(&format!("\nsubject\n{}", text::indented(subject)));
-    }
-    shown
+    text::fields(review, &names)
 }
 
 fn many(reviews: &Value) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use orrery_types::{Nanos, UnixMillis};
 
 use super::{Outcome, Review};
-use crate::facts::{ModelCalled, ModelIdentity};
+use crate::facts::{Candidate, ModelCalled, ModelIdentity};
 
 impl Outcome {
     /// A page of text: what came in, what each model did, what was looked up, who decided, what it cost.
@@ -54,9 +54,15 @@ impl Outcome {
         }
         for (position, call) in self.calls.iter().enumerate() {
             let _ = writeln!(out, "  {}. {}", position + 1, call_line(&call.facts));
-            for dropped in call.facts.candidates.iter().filter(|candidate| !candidate.eligible) {
-                let policies = listed(" by policy ", &dropped.policies);
-                let _ = writeln!(out, "     {} was not used{policies}: {}", dropped.model, dropped.reason);
+            // What a policy held back stands out; what could not do it anyway is one line.
+            let dropped = call.facts.candidates.iter().filter(|candidate| !candidate.eligible);
+            let (forbidden, unfit): (Vec<_>, Vec<_>) = dropped.partition(|candidate| !candidate.policies.is_empty());
+            for Candidate { model, policies, reason, .. } in forbidden {
+                let _ = writeln!(out, "     {model} was not used by policy {}: {reason}", policies.join(", "));
+            }
+            let unfit: Vec<String> = unfit.iter().map(|one| format!("{} ({})", one.model, one.reason)).collect();
+            if !unfit.is_empty() {
+                let _ = writeln!(out, "     not used: {}", unfit.join(", "));
             }
         }
         for digest in self.policy_digests.iter().filter(|digest| !digest.is_empty()) {
@@ -122,12 +128,14 @@ impl Outcome {
 }
 
 fn call_line(call: &ModelCalled) -> String {
+    // Candidates stand in the order in which they are tried.
+    let tried = usize::try_from(call.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+    let chosen = call.candidates.iter().filter(|candidate| candidate.eligible).nth(tried);
     let who = match call.models.as_slice() {
-        [] => "no model".to_owned(),
+        [] => chosen.map_or_else(|| "no model".to_owned(), |candidate| candidate.model.clone()),
         models => models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>().join(" and "),
     };
     let step = if call.step.is_empty() { String::new() } else { format!(" for {}", call.step) };
-    let chosen = call.candidates.iter().find(|candidate| call.models.iter().any(|model| model.name == candidate.model));
     let why = chosen.map_or_else(String::new, |candidate| format!("; chosen because {}", candidate.reason));
     let policies = chosen.map_or_else(String::new, |candidate| listed(", allowed by policy ", &candidate.policies));
     let outcome = if call.outcome == "ok" { String::new() } else { format!(", ended as {}", call.outcome) };

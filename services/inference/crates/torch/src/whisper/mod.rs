@@ -89,6 +89,30 @@ pub struct Transcript {
     pub cancelled: bool,
 }
 
+/// A recording that is being transcribed, window by window: whoever shares the model can let others in between two.
+pub struct Listening {
+    mel: Mel,
+    frame: usize,
+    options: TranscribeOptions,
+    transcript: Transcript,
+}
+
+impl std::fmt::Debug for Listening {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Listening").field("frame", &self.frame).finish_non_exhaustive()
+    }
+}
+
+impl Listening {
+    /// What was heard so far.
+    pub fn into_transcript(self) -> Transcript {
+        let mut transcript = self.transcript;
+        let texts: Vec<&str> = transcript.segments.iter().map(|segment| segment.text.as_str()).collect();
+        transcript.text = texts.join(" ");
+        transcript
+    }
+}
+
 /// A loaded model.
 pub struct Whisper {
     encoder: Encoder,
@@ -139,6 +163,24 @@ impl Whisper {
         options: &TranscribeOptions,
         mut on_segment: impl FnMut(&Segment) -> ControlFlow<()>,
     ) -> Result<Transcript, ModelError> {
+        let mut listening = self.begin(samples, options)?;
+        let mut handed_out = 0;
+        let mut left = false;
+        while !left && self.hear_window(&mut listening)? {
+            for segment in listening.transcript.segments.iter().skip(handed_out) {
+                left |= on_segment(segment).is_break();
+            }
+            handed_out = listening.transcript.segments.len();
+        }
+        listening.transcript.cancelled = left;
+        Ok(listening.into_transcript())
+    }
+
+    /// Begins to transcribe 16 kHz mono samples from -1 to 1; [`Self::hear_window`] does the work.
+    ///
+    /// # Errors
+    /// When the recording is too long or an option is out of bounds.
+    pub fn begin(&self, samples: &[f32], options: &TranscribeOptions) -> Result<Listening, ModelError> {
         if samples.len() > SECONDS_MAX * SAMPLE_RATE {
             let minutes = SECONDS_MAX / 60;
             return Err(ModelError::InvalidInput(format!("the recording is longer than {minutes} minutes; split it")));
@@ -146,21 +188,24 @@ impl Whisper {
         if !(1..=BEAM_WIDTH_MAX).contains(&options.beam_width) {
             return Err(ModelError::InvalidInput(format!("beam_width must be from 1 to {BEAM_WIDTH_MAX}")));
         }
-        let mel = self.filter.spectrogram(samples);
-        let mut transcript =
-            Transcript { duration_ms: (samples.len() * 1000 / SAMPLE_RATE) as u64, ..Transcript::default() };
-        let mut frame = 0;
-        while frame + REST_FRAMES_MIN <= mel.frames() && !transcript.cancelled {
-            let (segments, advance) = without_gradients(|| self.window(&mel, frame, options))?;
-            for segment in segments {
-                transcript.cancelled |= on_segment(&segment).is_break();
-                transcript.segments.push(segment);
-            }
-            frame += advance;
+        let duration_ms = (samples.len() * 1000 / SAMPLE_RATE) as u64;
+        let transcript = Transcript { duration_ms, ..Transcript::default() };
+        Ok(Listening { mel: self.filter.spectrogram(samples), frame: 0, options: options.clone(), transcript })
+    }
+
+    /// Hears the next window, of up to 30 s. False when there was none left.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn hear_window(&self, listening: &mut Listening) -> Result<bool, ModelError> {
+        let Listening { mel, frame, options, transcript } = listening;
+        if *frame + REST_FRAMES_MIN > mel.frames() {
+            return Ok(false);
         }
-        let texts: Vec<&str> = transcript.segments.iter().map(|segment| segment.text.as_str()).collect();
-        transcript.text = texts.join(" ");
-        Ok(transcript)
+        let (segments, advance) = without_gradients(|| self.window(mel, *frame, options))?;
+        transcript.segments.extend(segments);
+        *frame += advance;
+        Ok(true)
     }
 
     /// The segments of the window at `frame` and how many frames on the next one begins.

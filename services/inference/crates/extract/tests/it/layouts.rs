@@ -16,7 +16,7 @@ fn fixture(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-fn schema(name: &str) -> Schema {
+pub(crate) fn schema(name: &str) -> Schema {
     serde_json::from_str(&fixture(&format!("schema-{name}"))).unwrap()
 }
 
@@ -56,24 +56,24 @@ fn bills_of_every_layout_give_lines_and_total() {
 }
 
 /// One line of print, 20 high, at a place.
-fn line(text: &str, x: f32, y: f32, confidence: f32) -> Segment {
+pub(crate) fn line(text: &str, x: f32, y: f32, confidence: f32) -> Segment {
     let right = x + 10.0 * text.len() as f32;
     let at = |x, y| Point { x, y };
     let quad = [at(x, y), at(right, y), at(right, y + 20.0), at(x, y + 20.0)];
     Segment { confidence, page: Some(0), quad: Some(quad), ..Segment::certain(text) }
 }
 
-fn page(lines: Vec<Segment>) -> Vec<Content> {
+pub(crate) fn page(lines: Vec<Segment>) -> Vec<Content> {
     let mut content = Content::empty(Modality::Image, "image/png");
     content.segments = lines;
     vec![content]
 }
 
-fn forms(lines: Vec<Segment>) -> Extraction {
+pub(crate) fn forms(lines: Vec<Segment>) -> Extraction {
     find(&page(lines), &schema("form"), None).unwrap()
 }
 
-fn bills(lines: Vec<Segment>) -> Extraction {
+pub(crate) fn bills(lines: Vec<Segment>) -> Extraction {
     find(&page(lines), &schema("estimate"), None).unwrap()
 }
 

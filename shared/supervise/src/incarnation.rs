@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
 use crate::child::{Door, Launch, Launched};
 use crate::control::Control;
@@ -155,6 +155,8 @@ async fn hung(heartbeat: Option<Heartbeat>, control: &Control) {
     let mut monitor = Monitor::new(heartbeat, vitals.progress());
     vitals.probe();
     let mut ticks = interval_at(Instant::now() + heartbeat.interval, heartbeat.interval);
+    // A machine that slept must not make up for the ticks that it missed: they would all count as misses at once.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if monitor.hung(vitals.progress()) {

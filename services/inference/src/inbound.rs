@@ -34,6 +34,8 @@ pub struct Lanes {
     pub vision: Lane<ReadBackend>,
     /// Recordings.
     pub speech: Lane<ReadBackend>,
+    /// Long recordings; short ones do not wait for them.
+    pub long_speech: Lane<ReadBackend>,
     /// Text and records.
     pub plain: Lane<ReadBackend>,
 }
@@ -174,6 +176,7 @@ impl Inbound {
         let lane = match ReadKind::of(&self.loaded.registry, &bytes, &blob.media_type)? {
             ReadKind::Vision => &self.lanes.vision,
             ReadKind::Speech => &self.lanes.speech,
+            ReadKind::LongSpeech => &self.lanes.long_speech,
             ReadKind::Plain => &self.lanes.plain,
         };
         let content = call.submit(lane, OwnedInput { bytes, media_type: blob.media_type, schema }).await?;

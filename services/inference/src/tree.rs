@@ -42,6 +42,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
         embed: loaded.embed.as_ref().map(|(backend, _)| lane("embed", backend, &mut models)),
         vision: lane("vision", &read, &mut models),
         speech: lane("speech", &read, &mut models),
+        long_speech: lane("long-speech", &read, &mut models),
         plain: lane("plain", &read, &mut models),
     };
     let device = format!("{device:?}").to_lowercase();

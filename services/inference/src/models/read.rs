@@ -9,6 +9,7 @@ use crate::domain::queue::{BatchLimits, QueueLimits};
 use crate::lanes::{Backend, Ticket};
 use orrery_adapters::{AdapterError, Input, Registry};
 use orrery_content::Content;
+use orrery_content::capability::Interrupt;
 
 const QUEUE: QueueLimits = QueueLimits { requests_max: 128, cost_max: 512 << 20 };
 
@@ -19,6 +20,8 @@ pub enum ReadKind {
     Vision,
     /// Recordings.
     Speech,
+    /// Recordings that may keep a machine busy for minutes.
+    LongSpeech,
     /// Text and records.
     Plain,
 }
@@ -29,9 +32,19 @@ impl ReadKind {
         let media_type = registry.settle(bytes, declared)?;
         Ok(match media_type.split_once('/') {
             Some(("image", _)) | Some(("application", "pdf")) => Self::Vision,
+            Some(("audio", kind)) if bytes.len() > short_bytes_max(kind) => Self::LongSpeech,
             Some(("audio", _)) => Self::Speech,
             _ => Self::Plain,
         })
+    }
+}
+
+/// Bytes of a recording that is surely short: a minute or two of speech, by how densely the format packs it.
+fn short_bytes_max(kind: &str) -> usize {
+    match kind {
+        "wav" => 4 << 20,
+        "flac" => 2 << 20,
+        _ => 512 << 10,
     }
 }
 
@@ -75,9 +88,15 @@ impl Backend for ReadBackend {
 
     fn run(&self, batch: Vec<Ticket<OwnedInput, Content>>) {
         for ticket in batch {
-            ticket.answer_with(|request, _cancelled| {
+            ticket.answer_with(|request, cancelled| {
+                let is_left = || cancelled.is_cancelled();
                 let OwnedInput { bytes, media_type, schema } = request;
-                let input = Input { bytes: &bytes, media_type: &media_type, schema: schema.as_ref() };
+                let input = Input {
+                    bytes: &bytes,
+                    media_type: &media_type,
+                    schema: schema.as_ref(),
+                    interrupt: Interrupt::new(&is_left),
+                };
                 self.0.read(input).map_err(Into::into)
             });
         }

@@ -1,12 +1,10 @@
 //! Speech as the adapters ask for it: silence cut away by the voice detector, the rest written down by Whisper, and the
 //! times led back to the recording.
 
-use std::ops::ControlFlow;
-
 use parking_lot::Mutex;
 
 use orrery_content::ModelIdentity;
-use orrery_content::capability::{CapabilityError, SpeechEngine, SpokenSegment};
+use orrery_content::capability::{CapabilityError, Interrupt, SpeechEngine, SpokenSegment};
 use orrery_torch::ModelError;
 use orrery_torch::silero::{SileroVad, SpanRules};
 use orrery_torch::whisper::{SpeechMap, TranscribeOptions, Whisper};
@@ -32,15 +30,22 @@ impl Speech {
 }
 
 impl SpeechEngine for Speech {
-    fn transcribe(&self, samples: &[f32]) -> Result<Vec<SpokenSegment>, CapabilityError> {
+    fn transcribe(&self, samples: &[f32], interrupt: Interrupt<'_>) -> Result<Vec<SpokenSegment>, CapabilityError> {
         let failed = |error: ModelError| CapabilityError::Failed(error.to_string());
         let rules = SpanRules { padding_ms: PADDING_MS, silence_min_ms: SILENCE_MIN_MS, ..SpanRules::default() };
         let spans = self.detector.lock().detect(samples, &rules).map_err(failed)?;
         let speech = SpeechMap::collect(samples, &spans);
-        let recogniser = self.recogniser.lock();
-        let transcript = recogniser
-            .transcribe(speech.samples(), &TranscribeOptions::default(), |_segment| ControlFlow::Continue(()))
-            .map_err(failed)?;
+        let options = TranscribeOptions::default();
+        let mut listening = self.recogniser.lock().begin(speech.samples(), &options).map_err(failed)?;
+        loop {
+            interrupt.check()?;
+            // Held for one window only, so that a short note gets its turn while a long recording is heard.
+            let heard = self.recogniser.lock().hear_window(&mut listening).map_err(failed)?;
+            if !heard {
+                break;
+            }
+        }
+        let transcript = listening.into_transcript();
         let segments = transcript.segments.into_iter().map(|segment| SpokenSegment {
             confidence: segment.confidence(),
             start_ms: speech.original_start_ms(segment.start_ms),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use orrery_adapters::{AdapterError, Input, Limits, Registry, Resources, SPEECH_RATE};
-use orrery_content::capability::{CapabilityError, SpeechEngine, SpokenSegment};
+use orrery_content::capability::{CapabilityError, Interrupt, SpeechEngine, SpokenSegment};
 use orrery_content::{Content, Modality, ModelIdentity};
 use orrery_errors::ErrorCode;
 
@@ -14,7 +14,7 @@ use crate::ocr_engine::fixture;
 struct Listener;
 
 impl SpeechEngine for Listener {
-    fn transcribe(&self, samples: &[f32]) -> Result<Vec<SpokenSegment>, CapabilityError> {
+    fn transcribe(&self, samples: &[f32], _interrupt: Interrupt<'_>) -> Result<Vec<SpokenSegment>, CapabilityError> {
         let crossings = samples.windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
         let pitch = crossings as f32 * SPEECH_RATE as f32 / samples.len() as f32;
         let end_ms = samples.len() as u64 * 1000 / u64::from(SPEECH_RATE);
@@ -30,7 +30,8 @@ impl SpeechEngine for Listener {
 struct Deaf;
 
 impl SpeechEngine for Deaf {
-    fn transcribe(&self, _samples: &[f32]) -> Result<Vec<SpokenSegment>, CapabilityError> {
+    fn transcribe(&self, _samples: &[f32], interrupt: Interrupt<'_>) -> Result<Vec<SpokenSegment>, CapabilityError> {
+        interrupt.check()?;
         Ok(Vec::new())
     }
 
@@ -42,7 +43,7 @@ impl SpeechEngine for Deaf {
 fn read_with(speech: Arc<dyn SpeechEngine>, bytes: &[u8], media_type: &str) -> Result<Content, AdapterError> {
     let limits = Limits { audio_seconds_max: 10, ..Limits::default() };
     let resources = Resources { speech: Some(speech), limits, ..Resources::default() };
-    Registry::new(&resources).read(Input { bytes, media_type, schema: None })
+    Registry::new(&resources).read(Input { bytes, media_type, schema: None, interrupt: Interrupt::NEVER })
 }
 
 fn read(bytes: &[u8], media_type: &str) -> Result<Content, AdapterError> {
@@ -173,4 +174,14 @@ fn noise_under_an_audio_header_is_damaged() {
     assert!(matches!(fault, AdapterError::Damaged { .. }), "{fault}");
     let fault = read(&fixture("tone_44100_stereo.flac"), "audio/wav").unwrap_err();
     assert_eq!(fault, AdapterError::Contradiction { declared: "audio/wav".into(), found: "audio/flac".into() });
+}
+
+#[test]
+fn nobody_waits_so_nothing_is_transcribed() {
+    let noise = wav(16_000, 1, Sample::Int16, tone(16_000, 0.5));
+    let resources = Resources { speech: Some(Arc::new(Deaf)), ..Resources::default() };
+    let interrupt = Interrupt::new(&|| true);
+    let input = Input { bytes: &noise, media_type: "audio/wav", schema: None, interrupt };
+    let fault = Registry::new(&resources).read(input).unwrap_err();
+    assert_eq!(fault.code(), ErrorCode::Cancelled);
 }

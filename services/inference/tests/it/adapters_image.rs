@@ -5,6 +5,7 @@ use std::io::Cursor;
 use image::codecs::png::PngEncoder;
 use image::{DynamicImage, ImageEncoder, ImageFormat, RgbaImage};
 use orrery_adapters::{AdapterError, Input, Limits, Registry, Resources};
+use orrery_content::capability::Interrupt;
 use orrery_content::{Content, Modality};
 use orrery_errors::ErrorCode;
 
@@ -15,7 +16,7 @@ fn registry(limits: Limits) -> Registry {
 }
 
 fn read(bytes: &[u8], media_type: &str) -> Result<Content, AdapterError> {
-    registry(Limits::default()).read(Input { bytes, media_type, schema: None })
+    registry(Limits::default()).read(Input { bytes, media_type, schema: None, interrupt: Interrupt::NEVER })
 }
 
 fn form() -> DynamicImage {
@@ -141,7 +142,8 @@ fn label_and_bytes_must_agree() {
 fn empty_oversized_and_unknown_payloads_are_typed() {
     assert_eq!(read(b"", "image/png").unwrap_err(), AdapterError::Empty);
     let small = registry(Limits { bytes_max: 10, ..Limits::default() });
-    let fault = small.read(Input { bytes: &[0; 11], media_type: "", schema: None }).unwrap_err();
+    let fault =
+        small.read(Input { bytes: &[0; 11], media_type: "", schema: None, interrupt: Interrupt::NEVER }).unwrap_err();
     assert_eq!(fault, AdapterError::TooManyBytes { size: 11, limit: 10 });
     let fault = read(b"GIF89a\x01\0\x01\0\0\0\0", "image/gif").unwrap_err();
     assert_eq!(fault.code(), ErrorCode::UnsupportedMedia);
@@ -152,7 +154,12 @@ fn empty_oversized_and_unknown_payloads_are_typed() {
 fn without_a_model_the_fault_says_so() {
     let bare = Registry::new(&Resources::default());
     let fault = bare
-        .read(Input { bytes: &encoded(&form(), ImageFormat::Png), media_type: "image/png", schema: None })
+        .read(Input {
+            bytes: &encoded(&form(), ImageFormat::Png),
+            media_type: "image/png",
+            schema: None,
+            interrupt: Interrupt::NEVER,
+        })
         .unwrap_err();
     assert_eq!(fault.code(), ErrorCode::NoModel);
 }

@@ -1,6 +1,7 @@
 //! PDF with text and PDF that is a scan.
 
 use orrery_adapters::{AdapterError, Input, Limits, Registry, Resources};
+use orrery_content::capability::Interrupt;
 use orrery_content::{Content, Modality};
 
 use crate::ocr_engine::{ENGINE, FORM_LINES, cache, fixture};
@@ -8,7 +9,12 @@ use crate::ocr_engine::{ENGINE, FORM_LINES, cache, fixture};
 fn read(bytes: &[u8], limits: Limits) -> Result<Content, AdapterError> {
     let resources =
         Resources { ocr: Some(ENGINE.clone()), pdfium: Some(cache("lib/libpdfium.so")), limits, speech: None };
-    Registry::new(&resources).read(Input { bytes, media_type: "application/pdf", schema: None })
+    Registry::new(&resources).read(Input {
+        bytes,
+        media_type: "application/pdf",
+        schema: None,
+        interrupt: Interrupt::NEVER,
+    })
 }
 
 #[test]
@@ -49,7 +55,7 @@ fn broken_and_long_documents_are_typed() {
 #[test]
 fn without_the_library_the_fault_says_so() {
     let fault = Registry::new(&Resources::default())
-        .read(Input { bytes: b"%PDF-1.7", media_type: "application/pdf", schema: None })
+        .read(Input { bytes: b"%PDF-1.7", media_type: "application/pdf", schema: None, interrupt: Interrupt::NEVER })
         .err();
     // Another test may have loaded the library for this process already; then the document itself is what is wrong.
     assert!(matches!(fault, Some(AdapterError::Library { .. } | AdapterError::Damaged { .. })), "{fault:?}");

@@ -1,12 +1,13 @@
 //! Text, mail, JSON and CSV through the registry.
 
 use orrery_adapters::{AdapterError, Input, Limits, Registry, Resources, Violation};
+use orrery_content::capability::Interrupt;
 use orrery_content::{Content, Modality};
 use orrery_errors::ErrorCode;
 use serde_json::{Value, json};
 
 fn read(bytes: &[u8], media_type: &str, schema: Option<&Value>) -> Result<Content, AdapterError> {
-    Registry::new(&Resources::default()).read(Input { bytes, media_type, schema })
+    Registry::new(&Resources::default()).read(Input { bytes, media_type, schema, interrupt: Interrupt::NEVER })
 }
 
 #[test]
@@ -43,7 +44,7 @@ fn text_in_another_encoding_names_the_first_bad_byte() {
 fn text_above_its_limit_is_refused() {
     let resources = Resources { limits: Limits { text_bytes_max: 8, ..Limits::default() }, ..Resources::default() };
     let fault = Registry::new(&resources)
-        .read(Input { bytes: b"nine byte", media_type: "text/plain", schema: None })
+        .read(Input { bytes: b"nine byte", media_type: "text/plain", schema: None, interrupt: Interrupt::NEVER })
         .unwrap_err();
     assert_eq!(fault, AdapterError::TooManyBytes { size: 9, limit: 8 });
 }

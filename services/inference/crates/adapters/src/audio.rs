@@ -38,7 +38,7 @@ impl Adapter for AudioAdapter {
             return Ok(content);
         }
         let speech = self.speech.as_ref().ok_or(CapabilityError::Missing("recognising speech"))?;
-        let spoken = speech.transcribe(&recording.samples)?;
+        let spoken = speech.transcribe(&recording.samples, input.interrupt)?;
         content.record_models(speech.models());
         content.segments.extend(spoken.into_iter().filter(|segment| !segment.text.trim().is_empty()).map(|segment| {
             Segment {

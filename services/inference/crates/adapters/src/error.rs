@@ -171,6 +171,7 @@ impl AdapterError {
             Self::Capability(CapabilityError::Missing(_)) => ErrorCode::NoModel,
             Self::Capability(CapabilityError::Failed(_)) => ErrorCode::ModelFailed,
             Self::Capability(CapabilityError::Busy) => ErrorCode::Overloaded,
+            Self::Capability(CapabilityError::Interrupted) => ErrorCode::Cancelled,
         }
     }
 }

@@ -24,7 +24,7 @@ pub use audio_decode::{SPEECH_RATE, decode_mono};
 pub use error::{AdapterError, Violation};
 pub use limits::Limits;
 
-use orrery_content::capability::{OcrEngine, SpeechEngine};
+use orrery_content::capability::{Interrupt, OcrEngine, SpeechEngine};
 
 /// One payload to be read.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,8 @@ pub struct Input<'a> {
     pub media_type: &'a str,
     /// A JSON Schema that structured input must meet.
     pub schema: Option<&'a Value>,
+    /// Ends long work early.
+    pub interrupt: Interrupt<'a>,
 }
 
 /// What adapters may use.

@@ -7,7 +7,8 @@ pub struct Limits {
     pub bytes_max: u64,
     /// Pixels of a picture, read from its header. Default 50 million, what a large phone camera makes.
     pub pixels_max: u64,
-    /// Length of a recording in seconds. Default 15 minutes.
+    /// Length of a recording in seconds. Default 10 minutes, what a machine of two busy cores transcribes within the ten
+    /// minutes that a step of a workflow has by default.
     pub audio_seconds_max: u64,
     /// Pages of a document. Default 50.
     pub pages_max: u32,
@@ -22,7 +23,7 @@ impl Default for Limits {
         Self {
             bytes_max: 64 << 20,
             pixels_max: 50_000_000,
-            audio_seconds_max: 15 * 60,
+            audio_seconds_max: 10 * 60,
             pages_max: 50,
             text_bytes_max: 4 << 20,
             rows_max: 50_000,

@@ -13,7 +13,7 @@ use orrery_content::{Content, Modality, Page, Point, Segment, Warning};
 
 use super::image::add_page;
 use super::{Adapter, AdapterError, Input, Limits, Resources};
-use orrery_content::capability::{CapabilityError, OcrEngine};
+use orrery_content::capability::{CapabilityError, Interrupt, OcrEngine};
 
 const MEDIA_TYPE: &str = "application/pdf";
 /// Pixels per point at which pages are drawn: 200 dots per inch, where ten-point print is 28 pixels high.
@@ -49,18 +49,19 @@ impl Adapter for PdfAdapter {
     fn read(&self, input: Input<'_>, _media_type: &'static str) -> Result<Content, AdapterError> {
         let pdfium = load(self.library.as_deref())?.lock();
         let document = pdfium.load_pdf_from_byte_slice(input.bytes, None).map_err(refused)?;
-        self.read_document(&document)
+        self.read_document(&document, input.interrupt)
     }
 }
 
 impl PdfAdapter {
-    fn read_document(&self, document: &PdfDocument<'_>) -> Result<Content, AdapterError> {
+    fn read_document(&self, document: &PdfDocument<'_>, interrupt: Interrupt<'_>) -> Result<Content, AdapterError> {
         let pages = u32::try_from(document.pages().len()).unwrap_or(0);
         if pages > self.limits.pages_max {
             return Err(AdapterError::TooManyPages { pages, limit: self.limits.pages_max });
         }
         let mut content = Content::empty(Modality::Document, MEDIA_TYPE);
         for page in document.pages().iter() {
+            interrupt.check()?;
             self.read_page(&mut content, &page)?;
         }
         if content.segments.is_empty() {

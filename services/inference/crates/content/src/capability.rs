@@ -17,6 +17,34 @@ pub enum CapabilityError {
     /// It has more to do than it may queue.
     #[error("the model is busy; try again in a moment")]
     Busy,
+    /// The work was broken off.
+    #[error("nobody waits for the answer any more")]
+    Interrupted,
+}
+
+/// Asked between two pieces of long work: whether to break off, since nobody waits for the result any more.
+#[derive(Clone, Copy)]
+pub struct Interrupt<'a>(&'a dyn Fn() -> bool);
+
+impl<'a> Interrupt<'a> {
+    /// For work that is always done to the end.
+    pub const NEVER: Interrupt<'static> = Interrupt(&|| false);
+
+    /// Raised as soon as the closure says so.
+    pub fn new(is_raised: &'a dyn Fn() -> bool) -> Self {
+        Self(is_raised)
+    }
+
+    /// An error once it is raised.
+    pub fn check(self) -> Result<(), CapabilityError> {
+        if (self.0)() { Err(CapabilityError::Interrupted) } else { Ok(()) }
+    }
+}
+
+impl std::fmt::Debug for Interrupt<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Interrupt").field(&(self.0)()).finish()
+    }
 }
 
 /// A line of print.
@@ -71,7 +99,7 @@ pub struct SpokenSegment {
 /// Writes down what was said.
 pub trait SpeechEngine: Send + Sync {
     /// Transcribes mono samples at 16 kHz, -1 to 1. No speech is an empty list, not an error.
-    fn transcribe(&self, samples: &[f32]) -> Result<Vec<SpokenSegment>, CapabilityError>;
+    fn transcribe(&self, samples: &[f32], interrupt: Interrupt<'_>) -> Result<Vec<SpokenSegment>, CapabilityError>;
     /// Which models answer.
     fn models(&self) -> Vec<ModelIdentity>;
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::domain::definition::digest;
 use crate::domain::effect::Effect;
 use crate::domain::event::{Event, Fact};
+use crate::domain::fault::Fault;
 use crate::domain::state::{Activity, State};
 use crate::domain::transition::Transition;
 
@@ -122,20 +123,22 @@ fn facts_of(state: &State, fact: &Fact) -> Option<(&'static str, String)> {
             };
             (kind::REVIEW_DECIDED, facts::to_json(&decided))
         }
-        Fact::Completed { output } => (kind::TASK_COMPLETED, closed(state, "completed", output)),
-        Fact::Faulted { error } => (kind::TASK_FAULTED, closed(state, "faulted", &error.to_value())),
-        Fact::Cancelled { .. } => (kind::TASK_CANCELLED, closed(state, "cancelled", &Value::Null)),
+        Fact::Completed { output } => (kind::TASK_COMPLETED, closed(state, "completed", output, None)),
+        Fact::Faulted { error } => (kind::TASK_FAULTED, closed(state, "faulted", &error.to_value(), Some(error))),
+        Fact::Cancelled { .. } => (kind::TASK_CANCELLED, closed(state, "cancelled", &Value::Null, None)),
         _ => return None,
     })
 }
 
-fn closed(state: &State, status: &str, output: &Value) -> String {
+fn closed(state: &State, status: &str, output: &Value, error: Option<&Fault>) -> String {
     let text = |field: &str| output.get(field).and_then(Value::as_str).map(str::to_owned);
     facts::to_json(&facts::TaskClosed {
         status: status.to_owned(),
         output_digest: digest(output).to_string(),
         decision: text("decision"),
         clause: text("clause"),
+        error: error.map(|error| error.code().to_owned()),
+        error_at: error.and_then(|error| error.instance.clone()),
         // The closing event is the last one audited, so this counts its own record as well.
         kernel_records: state.audited,
     })

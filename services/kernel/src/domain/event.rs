@@ -189,6 +189,20 @@ impl Fact {
         }
     }
 
+    /// About how many bytes its values take in the journal.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::StepStarted { frame, .. } | Self::ListStarted { frame, .. } => {
+                json_bytes(&frame.raw_input) + json_bytes(&frame.input)
+            }
+            Self::StepCompleted { output, context, .. } => {
+                json_bytes(output) + context.as_ref().map_or(0, |context| json_bytes(context))
+            }
+            Self::BranchCompleted { output, .. } | Self::Completed { output } => json_bytes(output),
+            _ => 0,
+        }
+    }
+
     /// The name under which people and other systems see it.
     pub fn kind(&self) -> &'static str {
         use super::state::Activity;
@@ -227,6 +241,18 @@ impl Fact {
             | Self::ErrorCaught { pointer, .. }
             | Self::ReviewWithdrawn { pointer, .. } => pointer,
             _ => "",
+        }
+    }
+}
+
+/// Length of a value as JSON, give or take: numbers count as one word, text without its escapes.
+fn json_bytes(value: &Value) -> u64 {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => text.len() as u64 + 2,
+        Value::Array(items) => items.iter().map(|item| json_bytes(item) + 1).sum::<u64>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| name.len() as u64 + 4 + json_bytes(value)).sum::<u64>() + 2
         }
     }
 }

@@ -4,6 +4,11 @@ use orrery_errors::{Error, ErrorCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// Title of the error of a run that took too many steps.
+pub const STEP_LIMIT: &str = "step_limit";
+/// Title of the error of a run whose steps put out too much.
+pub const SIZE_LIMIT: &str = "size_limit";
+const LIMITS: [&str; 2] = [STEP_LIMIT, SIZE_LIMIT];
 const TYPES: &str = "https://serverlessworkflow.io/spec/1.0.0/errors/";
 
 /// The standard error types with their statuses.
@@ -96,6 +101,14 @@ impl Fault {
             detail: text("detail"),
             instance: text("instance"),
         })
+    }
+
+    /// What the record may say of it: the platform's code, else the last part of its type. A title that a workflow made
+    /// up may hold anything and stays out.
+    pub fn code(&self) -> &str {
+        let of_the_kind = || self.kind.rsplit('/').next().unwrap_or_default();
+        let of_the_platform = |title: &&str| title.parse::<ErrorCode>().is_ok() || LIMITS.contains(title);
+        self.title.as_deref().filter(of_the_platform).unwrap_or_else(of_the_kind)
     }
 
     /// As JSON, for `$error`.

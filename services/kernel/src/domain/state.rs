@@ -160,6 +160,8 @@ pub struct State {
     pub visits: BTreeMap<Pointer, u32>,
     /// Steps taken.
     pub steps: u64,
+    /// Bytes that their values took, about.
+    pub bytes: u64,
     /// Records of the transparency log that the run has given rise to.
     pub audited: u64,
     /// Events so far: the sequence number of the last.
@@ -184,6 +186,7 @@ impl State {
             frames: BTreeMap::new(),
             visits: BTreeMap::new(),
             steps: 0,
+            bytes: 0,
             audited: 0,
             seq: 0,
             started_at: UnixMillis(0),
@@ -255,6 +258,7 @@ impl State {
     /// Takes one event in.
     pub fn apply(&mut self, event: &Event) {
         self.seq += 1;
+        self.bytes += event.fact.bytes();
         self.audited += u64::from(event.fact.is_audited());
         self.updated_at = event.at;
         match &event.fact {

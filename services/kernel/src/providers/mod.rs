@@ -20,7 +20,8 @@ use crate::domain::effect::Call;
 use crate::domain::fault::Fault;
 use crate::store::KernelStore;
 
-/// How long one attempt may take; the step's own time bounds all of them.
+/// How long the first attempt may take; the step's own time bounds all of them. It is doubled after an attempt that took
+/// all of it: an answer that was lost is missed soon, and slow work gets the time that it needs.
 const ATTEMPT: Duration = Duration::from_secs(120);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -73,19 +74,22 @@ impl Providers {
             let error = Error::new(ErrorCode::Internal, format!("{} has no provider", call.function.name()));
             return Err(Fault::from(&error));
         };
-        let mut pause = PAUSE_FIRST;
+        let (mut attempt, mut pause) = (ATTEMPT, PAUSE_FIRST);
         let mut last = Error::new(ErrorCode::DeadlineExceeded, "the step's time was over before the call was made");
         loop {
             let now = UnixMillis::now();
             if now >= call.deadline_at {
                 return Err(Fault::from(&last));
             }
-            let deadline = now.saturating_add(ATTEMPT).min(call.deadline_at);
+            let deadline = now.saturating_add(attempt).min(call.deadline_at);
             match provider.call(run, call, deadline).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) if is_passing(error.code) => {
                     tracing::info!(task.id = %run.id, step = %call.pointer, error.code = %error.code, %error, "a call is tried again");
                     metrics::counter!("orrery.kernel.call.retries").increment(1);
+                    if UnixMillis::now() >= deadline {
+                        attempt *= 2;
+                    }
                     let wait = error.retry_after.unwrap_or(pause).min(call.deadline_at.since(UnixMillis::now()));
                     last = error;
                     tokio::time::sleep(wait.max(Duration::from_millis(10))).await;

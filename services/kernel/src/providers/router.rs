@@ -94,7 +94,8 @@ fn attachment(run: &Run, arguments: &Arguments<'_>) -> Result<BlobRef, Error> {
     let found: Attachment = match arguments.required("attachment")? {
         Value::String(name) => run.attachments.get(name).cloned().ok_or_else(|| {
             let known: Vec<&str> = run.attachments.keys().map(String::as_str).collect();
-            arguments.wrong(&format!("the task has no attachment {name:?}; it has: {}", known.join(", ")))
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            arguments.wrong(&format!("the task has no attachment {name:?}; it has: {known}"))
         })?,
         value => serde_json::from_value(value.clone())
             .map_err(|error| arguments.wrong(&format!("`attachment` must be a name or a reference: {error}")))?,

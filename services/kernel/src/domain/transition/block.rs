@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::sight::Sight;
-use super::{Entered, Machine, Next, STEP_LIMIT, STEPS_MAX, check_schema};
+use super::{BYTES_MAX, Entered, Machine, Next, STEPS_MAX, check_schema};
 use crate::domain::command::Reject;
 use crate::domain::definition::{Directive, Kind, Pointer, Task};
 use crate::domain::event::{Fact, Receipt};
-use crate::domain::fault::{Fault, Standard};
+use crate::domain::fault::{Fault, SIZE_LIMIT, STEP_LIMIT, Standard};
 use crate::domain::state::{Activity, Frame, FrameId};
 
 impl Machine<'_> {
@@ -24,6 +24,14 @@ impl Machine<'_> {
         if self.state.steps >= STEPS_MAX {
             let detail = format!("the task took {STEPS_MAX} steps: is there an endless loop in its workflow?");
             self.fault(Fault::new(Standard::Runtime, detail).titled(STEP_LIMIT).at(&task.pointer));
+            return Ok(());
+        }
+        if self.state.bytes >= BYTES_MAX {
+            let detail = format!(
+                "the task's steps put out {} MiB: is there an endless loop in its workflow, or data that belongs in files?",
+                BYTES_MAX >> 20
+            );
+            self.fault(Fault::new(Standard::Runtime, detail).titled(SIZE_LIMIT).at(&task.pointer));
             return Ok(());
         }
         match self.prepare(list, &task, &raw_input) {

@@ -36,8 +36,10 @@ use super::state::{Activity, Frame, FrameId, State};
 pub const STEPS_MAX: u64 = 100_000;
 /// Steps after which a transition stops, so that other runs of the partition get their turn.
 const STEPS_PER_TRANSITION: u64 = 1_000;
-/// Title of the error of a run that took too many steps.
-pub const STEP_LIMIT: &str = "step_limit";
+/// Bytes after which it stops, so that one commit stays small.
+const BYTES_PER_TRANSITION: u64 = 8 * 1024 * 1024;
+/// Bytes that the values of one run may take in its journal, all steps together (K-6).
+pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What a command did.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +67,7 @@ pub fn transition(
         effects: Vec::new(),
         agenda: VecDeque::new(),
         first_step: state.steps,
+        first_byte: state.bytes,
     };
     if state.is_over() {
         return Err(Reject::Over);
@@ -119,6 +122,7 @@ struct Machine<'a> {
     effects: Vec<Effect>,
     agenda: VecDeque<Next>,
     first_step: u64,
+    first_byte: u64,
 }
 
 impl Machine<'_> {
@@ -141,7 +145,7 @@ impl Machine<'_> {
                 return Ok(());
             }
             match next {
-                Next::Step(_) if self.state.steps - self.first_step >= STEPS_PER_TRANSITION => {
+                Next::Step(_) if self.has_had_its_turn() => {
                     self.record(Fact::Paused);
                     self.effects.push(Effect::Continue);
                     return Ok(());
@@ -151,6 +155,11 @@ impl Machine<'_> {
             }
         }
         Ok(())
+    }
+
+    fn has_had_its_turn(&self) -> bool {
+        self.state.steps - self.first_step >= STEPS_PER_TRANSITION
+            || self.state.bytes - self.first_byte >= BYTES_PER_TRANSITION
     }
 
     fn frame(&self, id: FrameId) -> Result<&Frame, Reject> {

@@ -1,10 +1,11 @@
-//! Records who was turned away. A flood of denials must cost neither the log nor the database: the same denial is
-//! recorded once a window, with the number that came since.
+//! Records who was turned away and what was refused. A flood of either must cost neither the log nor the database: the
+//! same is recorded once a window, with the number that came since.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use orrery_errors::ErrorCode;
 use orrery_supervise::ActorSpec;
 use orrery_types::UnixMillis;
 use serde_json::json;
@@ -20,7 +21,32 @@ const MAILBOX: usize = 1024;
 /// The log of what belongs to no tenant.
 const NO_TENANT: &str = "system";
 
-/// Someone was turned away.
+/// Why a request came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// Its sender was turned away.
+    Denied(Denial),
+    /// Its sender may, but it cannot be done: too large, malformed, of an unknown workflow, over a limit.
+    Refused(ErrorCode),
+}
+
+impl Cause {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Denied(_) => "access.denied",
+            Self::Refused(_) => "request.refused",
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied(denial) => denial.as_str(),
+            Self::Refused(code) => code.as_str(),
+        }
+    }
+}
+
+/// Someone was turned away, or what they asked for was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Message)]
 #[rtype(result = "()")]
 pub struct Denied {
@@ -31,7 +57,7 @@ pub struct Denied {
     /// The public part of the key, when it is known.
     pub key_id: Option<String>,
     /// Why.
-    pub denial: Denial,
+    pub cause: Cause,
     /// The route's pattern, never the path itself.
     pub route: String,
 }
@@ -94,7 +120,8 @@ impl Handler<Denied> for Denials {
     type Result = ();
 
     fn handle(&mut self, denied: Denied, context: &mut Self::Context) {
-        metrics::counter!("orrery_gateway_denials_total", "reason" => denied.denial.as_str()).increment(1);
+        let (kind, reason) = (denied.cause.kind(), denied.cause.as_str());
+        metrics::counter!("orrery_gateway_denials_total", "kind" => kind, "reason" => reason).increment(1);
         let denied = if self.seen.len() < DISTINCT_MAX || self.seen.contains_key(&denied) {
             denied
         } else {
@@ -113,10 +140,10 @@ impl Handler<Denied> for Denials {
 fn fact(denied: &Denied, times: u64) -> Fact {
     Fact {
         tenant: denied.tenant.clone().unwrap_or_else(|| NO_TENANT.to_owned()),
-        kind: "access.denied",
+        kind: denied.cause.kind(),
         at: UnixMillis::now(),
         facts: json!({
-            "reason": denied.denial.as_str(),
+            "reason": denied.cause.as_str(),
             "route": denied.route,
             "key": denied.key_id,
             "principal": denied.principal,

@@ -8,7 +8,7 @@ mod key_store;
 mod task_signals;
 
 pub use bootstrap::{BootstrapError, bootstrap};
-pub use denials::{Denials, Denied};
+pub use denials::{Cause, Denials, Denied};
 pub use http::http;
 pub use key_store::{CreateKey, CreateTenant, KeyStore, ListKeys, ListTenants, RevokeKey, SharedDirectory};
 pub use task_signals::{TaskSignals, Watch, follow_events};

@@ -17,7 +17,7 @@ use super::failure::Dialect;
 use super::in_flight::Tracked;
 use super::table::{self, Route, Routed};
 use super::{Failure, Gateway};
-use crate::actors::Denied;
+use crate::actors::{Cause, Denied};
 use crate::domain::api_key::ApiKey;
 use crate::domain::directory::{Denial, Identity};
 use crate::domain::role::Access;
@@ -50,15 +50,20 @@ pub async fn admit(
     let trace_id = orrery_telemetry::trace_id(&span);
     let dialect = routed.dialect(request.path());
 
+    let mut caller = None;
     let answered = match check(&gateway, &request, &routed) {
         Ok(call) => {
             if let Some(call) = call {
+                caller = Some(call.identity.clone());
                 request.extensions_mut().insert(call);
             }
             next.call(request).instrument(span.clone()).await?.map_into_boxed_body()
         }
         Err(failure) => request.error_response(failure),
     };
+    if let (Routed::Found(route), Some(caller), Some(code)) = (&routed, &caller, error_code(&answered)) {
+        refused(&gateway, route, caller, code);
+    }
     let mut response = in_dialect(answered, dialect, trace_id.as_deref());
     decorate(&mut response, &routed, trace_id.as_deref());
 
@@ -138,13 +143,38 @@ fn deny(gateway: &Gateway, route: &Route, denial: Denial, owner: Option<&Identit
         tenant: owner.map(|identity| identity.tenant.to_string()),
         principal: owner.map(|identity| identity.principal.to_string()),
         key_id: owner.and(key_id).map(str::to_owned),
-        denial,
+        cause: Cause::Denied(denial),
         route: format!("{} {}", route.method, route.pattern),
     };
+    record(gateway, denied);
+}
+
+/// Work that a known caller asked for in vain leaves a trace in the tenant's log; reading in vain does not.
+fn refused(gateway: &Gateway, route: &Route, identity: &Identity, code: ErrorCode) {
+    if route.method == "GET" {
+        return;
+    }
+    record(
+        gateway,
+        Denied {
+            tenant: Some(identity.tenant.to_string()),
+            principal: Some(identity.principal.to_string()),
+            key_id: Some(identity.key_id.clone()),
+            cause: Cause::Refused(code),
+            route: format!("{} {}", route.method, route.pattern),
+        },
+    );
+}
+
+fn record(gateway: &Gateway, denied: Denied) {
     if let Err(error) = gateway.denials.try_send(denied) {
         metrics::counter!("orrery_gateway_denials_unrecorded_total").increment(1);
         tracing::debug!(%error, "a denial was not recorded");
     }
+}
+
+fn error_code(response: &ServiceResponse<BoxBody>) -> Option<ErrorCode> {
+    response.response().error()?.as_error::<Failure>().map(|failure| failure.error.code)
 }
 
 fn in_dialect(

@@ -7,6 +7,7 @@ pub mod call;
 pub mod failure;
 mod gateway;
 mod in_flight;
+mod media_type;
 pub mod multipart;
 pub mod table;
 mod uploads;

@@ -104,8 +104,7 @@ impl Receiver<'_> {
         while let Some(chunk) = self.chunk(part).await? {
             spool.write(&chunk).await?;
         }
-        let media_type = declared.unwrap_or_else(|| "application/octet-stream".to_owned());
-        spool.finish(name, file_name, media_type).await
+        spool.finish(name, file_name, declared).await
     }
 }
 

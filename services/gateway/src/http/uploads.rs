@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
-use super::Failure;
+use super::{Failure, media_type};
 
 const OVERLOAD_HINT: Duration = Duration::from_secs(1);
 
@@ -41,7 +41,7 @@ pub struct Upload {
     pub field: String,
     /// As the client named it.
     pub file_name: String,
-    /// As the client declared it.
+    /// As the client declared it, or as the bytes say where it declared nothing.
     pub media_type: String,
     size_bytes: u64,
     digest: Sha256Digest,
@@ -69,7 +69,7 @@ impl Uploads {
         let folder = self.folder.clone();
         let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder)).await;
         let file = made.map_err(|error| disk(&error))?.map_err(|error| disk(&error))?;
-        Ok(Spool { file: tokio::fs::File::from_std(file), hash: Sha256::new(), size_bytes: 0 })
+        Ok(Spool { file: tokio::fs::File::from_std(file), hash: Sha256::new(), size_bytes: 0, head: Vec::new() })
     }
 
     /// Puts a file into the object store.
@@ -87,19 +87,28 @@ pub struct Spool {
     file: tokio::fs::File,
     hash: Sha256,
     size_bytes: u64,
+    head: Vec<u8>,
 }
 
 impl Spool {
     /// Takes the next bytes.
     pub async fn write(&mut self, bytes: &Bytes) -> Result<(), Failure> {
         self.hash.update(bytes);
+        let room = media_type::HEAD_BYTES - self.head.len();
+        self.head.extend(bytes.iter().take(room));
         self.size_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.file.write_all(bytes).await.map_err(|error| disk(&error))
     }
 
     /// The file is whole.
-    pub async fn finish(mut self, field: String, file_name: String, media_type: String) -> Result<Upload, Failure> {
+    pub async fn finish(
+        mut self,
+        field: String,
+        file_name: String,
+        declared: Option<String>,
+    ) -> Result<Upload, Failure> {
         self.file.flush().await.map_err(|error| disk(&error))?;
+        let media_type = media_type::settle(declared, &self.head);
         let digest = Sha256Digest::from_bytes(self.hash.finalize().into());
         Ok(Upload { field, file_name, media_type, size_bytes: self.size_bytes, digest, file: self.file })
     }

@@ -164,7 +164,7 @@ pub async fn ingest(gateway: Data<Gateway>, call: Call, request: HttpRequest, mu
         left = left.checked_sub(size).ok_or_else(|| body::too_large(limit))?;
         spool.write(&chunk).await?;
     }
-    let upload = spool.finish(String::new(), document.clone(), body::media_type(&request)).await?;
+    let upload = spool.finish(String::new(), document.clone(), Some(body::media_type(&request))).await?;
     let blob = gateway.uploads.store(&gateway.bus, &call.identity.tenant, upload).await?;
     let access = options.access.unwrap_or_default();
     let access = access.split(',').map(str::trim).filter(|role| !role.is_empty()).map(str::to_owned).collect();

@@ -116,9 +116,17 @@ async fn submit(gateway: &Gateway, args: SubmitArgs, output: Output) -> Result<(
     }
     output.show(&task, one);
     match text::field(&task, "status").as_str() {
-        "faulted" => bail!("the task has failed; `orrery audit explain {}` tells how", text::field(&task, "id")),
+        "faulted" => bail!("{}; `orrery audit explain {}` tells more", fault(&task), text::field(&task, "id")),
         _ => Ok(()),
     }
+}
+
+/// How a task failed, in one line.
+fn fault(task: &Value) -> String {
+    let part = |name: &str| task.pointer(&format!("/error/{name}")).and_then(Value::as_str);
+    let parts: Vec<&str> = [part("title"), part("detail")].into_iter().flatten().collect();
+    let place = part("instance").map(|pointer| format!(" at {pointer}")).unwrap_or_default();
+    format!("the task has failed{place}: {}", parts.join(": "))
 }
 
 fn read_input(path: &PathBuf) -> Result<Value> {

@@ -18,6 +18,12 @@ use super::board::Board;
 /// Asked again and again until it works; the error says what is still missing.
 pub type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
+/// How often a running child is asked whether it is alive.
+const WATCH_PERIOD: Duration = Duration::from_secs(5);
+/// One answer may take so long.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// A child that does not answer so many times in a row hangs: long enough for a machine that is short of time.
+const UNANSWERED_MAX: u32 = 5;
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
 /// A log larger than this is put aside when its process starts.
 const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -36,6 +42,8 @@ pub struct ChildProcess {
     pub listen: String,
     pub log: PathBuf,
     pub ready: Probe,
+    /// Works for as long as it answers at all, also while it waits for something else.
+    pub alive: Probe,
     /// Time from start to working.
     pub start_within: Duration,
     /// Asks it to end.
@@ -53,6 +61,8 @@ enum Fault {
     Log { path: PathBuf, source: std::io::Error },
     #[error("{name} was not ready within {seconds} s ({reason}); its log is {log}{last_line}", log = log.display())]
     NotReady { name: &'static str, seconds: u64, reason: String, log: PathBuf, last_line: String },
+    #[error("{name} hangs: it has not answered {times} times in a row ({reason}); its log is {log}{last_line}", log = log.display())]
+    Hung { name: &'static str, times: u32, reason: String, log: PathBuf, last_line: String },
     #[error("{name} ended ({how}); its log is {log}{last_line}", log = log.display())]
     Ended { name: &'static str, how: String, log: PathBuf, last_line: String },
 }
@@ -96,6 +106,12 @@ async fn run(process: &ChildProcess, board: &Board, task: &TaskContext) -> Resul
     tokio::select! {
         status = child.wait() => Err(ended(process, status)),
         () = task.draining() => stop(process, board, child).await,
+        reason = until_hung(process) => {
+            // Nothing gentle reaches a process that does not answer.
+            let _gone = child.kill().await;
+            let (name, log, last_line) = (process.name, process.log.clone(), last_line(&process.log));
+            Err(Fault::Hung { name, times: UNANSWERED_MAX, reason, log, last_line })
+        }
     }
 }
 
@@ -130,6 +146,24 @@ async fn until_ready(process: &ChildProcess) -> Result<(), String> {
     };
     let in_time = timeout(process.start_within, polling).await;
     in_time.map_err(|_elapsed| reason)
+}
+
+/// Resolves once the child has stopped answering.
+async fn until_hung(process: &ChildProcess) -> String {
+    let mut unanswered = 0;
+    loop {
+        sleep(WATCH_PERIOD).await;
+        let answer = timeout(ANSWER_WITHIN, (process.alive)()).await;
+        match answer.unwrap_or_else(|_elapsed| Err("no answer".to_owned())) {
+            Ok(()) => unanswered = 0,
+            Err(reason) => {
+                unanswered += 1;
+                if unanswered >= UNANSWERED_MAX {
+                    return reason;
+                }
+            }
+        }
+    }
 }
 
 async fn stop(process: &ChildProcess, board: &Board, mut child: Child) -> Result<(), Fault> {

@@ -10,6 +10,8 @@ use futures::FutureExt as _;
 use nix::sys::signal::Signal;
 use orrery_bus::{Bus, BusOptions, Credentials, ProvisionOptions, access, provision, server_config};
 use orrery_config::Paths;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
 
 use super::child::ChildProcess;
 use super::write_private;
@@ -51,6 +53,7 @@ pub fn server(paths: &Paths, port: u16) -> Result<Nats> {
         listen: url.clone(),
         log: paths.data.join("logs/nats.log"),
         ready: Arc::new(move || provisioned(operator.clone()).boxed()),
+        alive: Arc::new(move || greets(port).boxed()),
         start_within: Duration::from_secs(40),
         stop_signal: Signal::SIGTERM,
         stop_within: Duration::from_secs(10),
@@ -62,6 +65,20 @@ pub fn server(paths: &Paths, port: u16) -> Result<Nats> {
 async fn provisioned(operator: BusOptions) -> Result<(), String> {
     let bus = Bus::connect(operator).await.map_err(|error| error.to_string())?;
     provision(&bus, ProvisionOptions::default()).await.map_err(|error| error.to_string())
+}
+
+/// The server speaks first, with a line of what it is.
+async fn greets(port: u16) -> Result<(), String> {
+    let ask = async {
+        let mut line = String::new();
+        BufReader::new(TcpStream::connect(("127.0.0.1", port)).await?).read_line(&mut line).await?;
+        Ok::<_, std::io::Error>(line)
+    };
+    match ask.await {
+        Ok(line) if line.starts_with("INFO ") => Ok(()),
+        Ok(line) => Err(format!("it says {:?}", line.trim())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn credentials(path: &Path) -> Result<Credentials> {

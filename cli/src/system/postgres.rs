@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{User, chown, geteuid};
 use orrery_config::{Paths, env};
 
-use super::child::ChildProcess;
+use super::child::{ChildProcess, Probe};
 use super::{secret, write_private};
 
 /// Where Debian puts the programs, a folder for each version.
@@ -44,6 +44,7 @@ pub fn server(paths: &Paths, port: u16) -> Result<Option<Postgres>> {
     let mut args = vec![text("-c"), text("listen_addresses=127.0.0.1"), text("-c"), text("unix_socket_directories=")];
     args.extend([text("-p"), text(&port.to_string()), text("-D"), data.into()]);
     let isready = program("pg_isready")?;
+    let ready: Probe = Arc::new(move || accepts(isready.clone(), port).boxed());
     let child = ChildProcess {
         name: "postgres",
         program: program("postgres")?,
@@ -52,7 +53,8 @@ pub fn server(paths: &Paths, port: u16) -> Result<Option<Postgres>> {
         owner,
         listen: format!("postgres://127.0.0.1:{port}"),
         log: paths.data.join("logs/postgres.log"),
-        ready: Arc::new(move || accepts(isready.clone(), port).boxed()),
+        alive: ready.clone(),
+        ready,
         start_within: Duration::from_secs(60),
         // A fast shutdown: sessions end, nothing that was committed is lost.
         stop_signal: Signal::SIGINT,

@@ -10,7 +10,7 @@ use orrery_config::Paths;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use super::child::ChildProcess;
+use super::child::{ChildProcess, Probe};
 use super::{secret, write_private};
 
 /// The server and how to reach it.
@@ -30,6 +30,7 @@ pub fn server(paths: &Paths, port: u16) -> Result<Redis> {
     );
     write_private(&config, &text)?;
     let url = format!("redis://:{password}@127.0.0.1:{port}/");
+    let ready: Probe = Arc::new(move || answers(port, password.clone()).boxed());
     let child = ChildProcess {
         name: "redis",
         program: paths.program("redis-server").unwrap_or_else(|| "redis-server".into()),
@@ -38,7 +39,8 @@ pub fn server(paths: &Paths, port: u16) -> Result<Redis> {
         owner: None,
         listen: format!("redis://127.0.0.1:{port}"),
         log: paths.data.join("logs/redis.log"),
-        ready: Arc::new(move || answers(port, password.clone()).boxed()),
+        alive: ready.clone(),
+        ready,
         start_within: Duration::from_secs(30),
         stop_signal: Signal::SIGTERM,
         stop_within: Duration::from_secs(10),

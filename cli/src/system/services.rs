@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use nix::sys::signal::Signal;
 use orrery_config::{Paths, env};
 
-use super::child::ChildProcess;
+use super::child::{ChildProcess, Probe};
 use super::nats::{Nats, TENANT};
 use super::ports::Ports;
 use super::postgres::Postgres;
@@ -105,7 +105,10 @@ impl Setting<'_> {
             environment.push((env::OMP_WAIT_POLICY, "PASSIVE".to_owned()));
         }
         let listen = if name == "gateway" { format!("http://{}", self.ports.http) } else { format!("http://{admin}") };
-        let (client, ready_url) = (client.clone(), format!("http://{admin}/health/ready"));
+        let probe = |path: &str| -> Probe {
+            let (client, url) = (client.clone(), format!("http://{admin}{path}"));
+            Arc::new(move || ready(client.clone(), url.clone()).boxed())
+        };
         ChildProcess {
             name,
             program: program.to_owned(),
@@ -114,7 +117,8 @@ impl Setting<'_> {
             owner: None,
             listen,
             log: self.paths.data.join("logs").join(format!("{name}.log")),
-            ready: Arc::new(move || ready(client.clone(), ready_url.clone()).boxed()),
+            ready: probe("/health/ready"),
+            alive: probe("/health/live"),
             // Models are verified and loaded, which takes its time on a slow disk.
             start_within: Duration::from_secs(if name == "inference" { 180 } else { 60 }),
             stop_signal: Signal::SIGTERM,
@@ -124,7 +128,11 @@ impl Setting<'_> {
 }
 
 async fn ready(client: reqwest::Client, url: String) -> Result<(), String> {
-    let response = client.get(url).send().await.map_err(|_refused| "it does not listen yet".to_owned())?;
+    let response = client.get(url).send().await.map_err(|error| {
+        let reason =
+            if error.is_timeout() { "it takes connections but does not answer" } else { "it does not listen yet" };
+        reason.to_owned()
+    })?;
     if response.status().is_success() {
         return Ok(());
     }

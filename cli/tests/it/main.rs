@@ -2,7 +2,11 @@
 //! programs must lie beside `orrery`, as `make build` puts them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod bad_input;
 mod command;
 mod demo;
+mod live;
 mod offline;
+mod outages;
+mod trace;
 mod up;

@@ -280,13 +280,14 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
             if trails && wording.len() < 2 {
                 continue;
             }
+            let closed = last.closes || text.ends_with(['.', ')']) && next_is_value || next.is_none();
+            if !closed && !next_is_value && (prose || Wording::is_open(text)) {
+                continue;
+            }
+            let before = before.filter(|word| !word.closes).and_then(|word| line.text.get(word.start..word.end));
             for (field, label) in labels {
                 let mut similarity = label.similarity(&wording);
                 if similarity < if trails { 0.97 } else { SIMILARITY_MIN } {
-                    continue;
-                }
-                let closed = last.closes || text.ends_with(['.', ')']) && next_is_value || next.is_none();
-                if !closed && !next_is_value && (prose || Wording::is_open(text)) {
                     continue;
                 }
                 if !closed {
@@ -300,11 +301,9 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
                         (false, _) => 0.7,
                     };
                 }
-                if before.is_some_and(|word| !word.closes) {
+                if let Some(before) = before {
                     // Behind a value a label may begin; behind other words it is more likely a part of them.
-                    let behind_value =
-                        before.and_then(|word| line.text.get(word.start..word.end)).is_some_and(is_value_like);
-                    similarity *= match (behind_value, last.closes || trails) {
+                    similarity *= match (is_value_like(before), last.closes || trails) {
                         (true, true) => 0.95,
                         (false, true) => 0.84,
                         (_, false) => 0.8,
@@ -329,15 +328,8 @@ fn spans_of(index: usize, line: &Line, labels: &[(Option<usize>, Wording)], sche
     }
     // "Something: value" is a label and its value even where the something is unknown.
     if let Some(end) = mark_of(&line.text) {
-        spans.push(Span {
-            line: index,
-            start: 0,
-            end,
-            role: Role::Unknown,
-            similarity: 0.5,
-            words: 0,
-            by_sense: false,
-        });
+        let role = Role::Unknown;
+        spans.push(Span { line: index, start: 0, end, role, similarity: 0.5, words: 0, by_sense: false });
     }
 }
 

@@ -123,7 +123,7 @@ impl Bill {
                 pieces.push(cell.at);
                 bill.sums.push(Sum { kind, cents: amount.cents, fit: amount.fit, pieces });
             } else if bill.sums.iter().all(|sum| matches!(sum.kind, SumKind::Carried | SumKind::Subtotal))
-                && !row.cells.iter().any(|cell| cell.label && !(labels_too && !cell.text.ends_with(':')))
+                && !row.cells.iter().any(|cell| cell.label && (!labels_too || cell.text.ends_with(':')))
                 && is_words(&text)
             {
                 bill.items.push(item(row, cell, amount, text, confidence));

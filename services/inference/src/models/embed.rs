@@ -1,7 +1,10 @@
 //! Embeddings behind a lane, and what is computed from them: classification and the extraction of fields. Texts of
 //! several requests are embedded in one run.
 
+use std::collections::HashMap;
+
 use orrery_errors::{Error, ErrorCode};
+use orrery_extract::{EmbedFault, Embedder};
 use orrery_proto::v1::ClassifyInput;
 use parking_lot::Mutex;
 
@@ -18,6 +21,8 @@ const BATCH: BatchLimits = BatchLimits { requests_max: 64, cost_max: 16 * 1024 }
 const TEXTS_MAX: usize = 2048;
 /// Labels of one classification.
 const LABELS_MAX: usize = 256;
+/// Labels of schemas whose vectors are kept: 6 MiB.
+const LABELS_REMEMBERED: usize = 4096;
 
 /// What is asked of the embedding model.
 #[derive(Debug)]
@@ -43,21 +48,25 @@ pub enum EmbedReply {
 
 /// The embedding model.
 #[derive(Debug)]
-pub struct EmbedBackend(Mutex<MiniLm>);
+pub struct EmbedBackend {
+    model: Mutex<MiniLm>,
+    /// Vectors of the labels of schemas: the same few schemas come with every document.
+    labels: Mutex<HashMap<String, Vec<f32>>>,
+}
 
 impl EmbedBackend {
     /// Over a loaded model.
     pub fn new(model: MiniLm) -> Self {
-        Self(Mutex::new(model))
+        Self { model: Mutex::new(model), labels: Mutex::default() }
     }
 
     /// Numbers in one vector.
     pub fn dimension(&self) -> usize {
-        self.0.lock().dimension()
+        self.model.lock().dimension()
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Embeddings, Error> {
-        self.0.lock().embed(texts).map_err(|error| model_error(&error))
+        self.model.lock().embed(texts).map_err(|error| model_error(&error))
     }
 
     fn classify(&self, input: ClassifyInput) -> Result<EmbedReply, Error> {
@@ -81,8 +90,22 @@ impl EmbedBackend {
     }
 
     fn extract(&self, request: &orrery_extract::Request) -> Result<EmbedReply, Error> {
-        let extraction = orrery_extract::extract(request, &|texts: &[&str]| Ok(self.embed(texts)?.vectors));
+        let extraction = orrery_extract::extract(request, self);
         extraction.map(|extraction| EmbedReply::Extracted(Box::new(extraction)))
+    }
+
+    /// Vectors of labels, computed once.
+    fn embed_labels(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut labels = self.labels.lock();
+        if labels.len() + texts.len() > LABELS_REMEMBERED {
+            labels.clear();
+        }
+        let new: Vec<&str> = texts.iter().copied().filter(|text| !labels.contains_key(*text)).collect();
+        if !new.is_empty() {
+            let vectors = self.embed(&new)?.vectors;
+            labels.extend(new.into_iter().map(str::to_owned).zip(vectors));
+        }
+        Ok(texts.iter().filter_map(|text| labels.get(*text).cloned()).collect())
     }
 
     /// All texts of all requests in one run; when that fails, each request by itself, so that one cannot spoil another's.
@@ -106,6 +129,17 @@ impl EmbedBackend {
                 }
             }
         }
+    }
+}
+
+impl Embedder for EmbedBackend {
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedFault> {
+        let embeddings = Self::embed(self, texts).map_err(|error| EmbedFault(error.to_string()))?;
+        Ok(embeddings.vectors)
+    }
+
+    fn embed_schema(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedFault> {
+        self.embed_labels(texts).map_err(|error| EmbedFault(error.to_string()))
     }
 }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use orrery_content::{Content, Point};
 
-pub use request::{Request, Vectors, extract};
+pub use request::{Request, extract};
 pub use schema::{Choice, FIELDS_MAX, Field, Kind, LABELS_MAX, Schema};
 
 /// Most lines of print in one extraction: some thirty dense pages.
@@ -35,6 +35,14 @@ pub trait Embedder {
     /// # Errors
     /// Whatever kept the model from answering; extraction then goes on by wording alone.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedFault>;
+
+    /// The same for a schema's own texts. They come again with every document, so whoever computes may remember them.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`].
+    fn embed_schema(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedFault> {
+        self.embed(texts)
+    }
 }
 
 /// Why no vectors came.

@@ -3,7 +3,7 @@
 use orrery_errors::{Error, ErrorCode};
 use serde::de::DeserializeOwned;
 
-use super::{EmbedFault, Embedder, ExtractError, Extraction, Schema, find};
+use super::{Embedder, ExtractError, Extraction, Schema, find};
 use orrery_content::Content;
 
 /// Documents that together are one, and what is wanted out of them.
@@ -28,23 +28,12 @@ fn read<T: DeserializeOwned>(what: &str, json: &str) -> Result<T, Error> {
         .map_err(|error| Error::new(ErrorCode::InvalidRequest, format!("`{what}` cannot be used: {error}")))
 }
 
-/// One vector for each text.
-pub type Vectors = Result<Vec<Vec<f32>>, Error>;
-
-struct Lent<'a>(&'a dyn Fn(&[&str]) -> Vectors);
-
-impl Embedder for Lent<'_> {
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedFault> {
-        (self.0)(texts).map_err(|error| EmbedFault(error.to_string()))
-    }
-}
-
-/// [`find`] with a model lent as a function.
+/// [`find`] for a request.
 ///
 /// # Errors
 /// A schema that cannot be used, or a document that is too long.
-pub fn extract(request: &Request, embed: &dyn Fn(&[&str]) -> Vectors) -> Result<Extraction, Error> {
-    find(&request.contents, &request.schema, Some(&Lent(embed))).map_err(Error::from)
+pub fn extract(request: &Request, embedder: &dyn Embedder) -> Result<Extraction, Error> {
+    find(&request.contents, &request.schema, Some(embedder)).map_err(Error::from)
 }
 
 impl From<ExtractError> for Error {

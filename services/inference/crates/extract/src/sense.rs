@@ -1,5 +1,5 @@
 //! What a head means where its wording is not known: heads are compared by embedding with the labels and the description of
-//! every field, all in one call. Decides alone only where the page marks the head as a label or leaves no doubt.
+//! every field. Decides alone only where the page marks the head as a label or leaves no doubt.
 
 use super::Embedder;
 use super::layout::Line;
@@ -30,7 +30,7 @@ pub struct Head {
 /// [`Sense`] by an embedder; nothing without one.
 pub fn likeness(heads: &[String], schema: &Schema, embedder: Option<&dyn Embedder>) -> Vec<Vec<f32>> {
     let Some(embedder) = embedder else { return Vec::new() };
-    let (mut owners, mut texts) = (Vec::new(), heads.to_vec());
+    let (mut owners, mut texts) = (Vec::new(), Vec::new());
     for (index, field) in schema.fields.iter().enumerate().filter(|(_, field)| field.kind != Kind::Table) {
         for text in field.labels.iter().chain(std::iter::once(&field.description)).filter(|text| !text.is_empty()) {
             owners.push(index);
@@ -41,12 +41,12 @@ pub fn likeness(heads: &[String], schema: &Schema, embedder: Option<&dyn Embedde
         owners.push(schema.fields.len());
         texts.push(text.to_lowercase());
     }
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let Ok(vectors) = embedder.embed(&texts) else { return Vec::new() };
-    let (asked, known) = vectors.split_at(heads.len().min(vectors.len()));
+    let (Ok(asked), Ok(known)) = (embedder.embed(&heads), embedder.embed_schema(&texts)) else { return Vec::new() };
     let nearest = asked.iter().map(|head| {
         let mut best = vec![0.0_f32; schema.fields.len() + 1];
-        for (owner, vector) in owners.iter().zip(known) {
+        for (owner, vector) in owners.iter().zip(&known) {
             let cosine: f32 = head.iter().zip(vector).map(|(a, b)| a * b).sum();
             if let Some(slot) = best.get_mut(*owner) {
                 *slot = slot.max(cosine);

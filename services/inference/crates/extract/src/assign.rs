@@ -13,6 +13,9 @@ use super::schema::{Field, Kind, Schema};
 use super::table::{Agreement, Bill};
 use super::{Found, Source, heading, leftover};
 
+/// Reading confidence of clear print.
+const CLEAR: f32 = 0.9;
+
 /// A possible answer.
 struct Pairing {
     field: usize,
@@ -269,6 +272,8 @@ pub(super) fn join<'t>(texts: impl Iterator<Item = &'t str>, kind: Kind) -> Stri
 fn reading(pieces: &[Piece], used: &[usize], kind: Kind) -> f32 {
     let of = |pick: fn(&Piece) -> f32| used.iter().filter_map(|&at| pieces.get(at)).map(pick).fold(1.0, f32::min);
     let mean = of(|piece| piece.confidence);
+    // Clear print is read well above this; what lies under it is struck out, smeared or blurred.
+    let mean = (mean - 2.0 * (CLEAR - mean).max(0.0)).max(0.0);
     match kind {
         Kind::Identifier | Kind::Money | Kind::Date | Kind::Phone => 0.6 * mean + 0.4 * of(|piece| piece.weakest),
         _ => mean,

@@ -149,7 +149,7 @@ def main():
     losses = runpy.run_path(str(options.losses))["LOSSES"] if options.losses else LOSSES
     rng = random.Random(options.seed)
     # Every clause in turn, so that a small set still has most of them; within a clause its losses in turn.
-    order = [clause for clause in losses for _ in range(1)]
+    order = list(losses)
     rng.shuffle(order)
     for index in range(options.count):
         clause = order[index % len(order)]

@@ -1,4 +1,4 @@
-"""What forms and bills say in how many ways: names, labels, dates, amounts. Nothing is taken from the workflow's own lists."""
+"""What forms and bills say in how many ways: names, labels, dates, amounts; written without the workflow's own lists."""
 
 FIRST = (
     "Ada Bruno Carla Dmitri Elena Farid Greta Hugo Ines Jonas Klara Liam Mirela Nils Olga Pavel Quentin Rosa Sven Tara Uwe Vera "

@@ -225,6 +225,14 @@ link_cache() {
     ln -sfn "$cache" "$checkout/.cache"
 }
 
+# Cargo tells what to build again by a source's place in its workspace and by its time, so two checkouts that share the
+# build output would take each other's programs for their own. The sources of one that did not build last count as new.
+claim_build_output() {
+    [[ -f $state/checkout && $(<"$state/checkout") == "$checkout" ]] && return
+    (cd "$checkout" && find Cargo.toml proto shared services cli -type f -exec touch {} +)
+    echo "$checkout" >"$state/checkout"
+}
+
 # ---------------------------------------------------------------------------------------------- main
 
 [[ $(uname -sm) == 'Linux x86_64' ]] || die "the pinned packages are for Linux on x86_64, this is $(uname -sm)"
@@ -234,6 +242,7 @@ flock -n 9 || { say "waiting for another set-up to finish"; flock 9; }
 
 read_lock
 link_cache
+claim_build_output
 if [[ -f $state/complete && $(<"$state/complete") == "$(observed_state)" && -z $(missing_tools) ]]; then exit 0; fi
 rm -f "$state/complete"
 install_system_packages

@@ -12,6 +12,7 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::InvokeReply;
 use parking_lot::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument as _;
 
 use super::key_used_for_another;
 
@@ -86,11 +87,12 @@ where
 {
     let left = CancellationToken::new();
     let running = call(left.clone());
-    let task = tokio::spawn(async move {
+    let flight = async move {
         let outcome = running.await.map(Arc::new);
         landed();
         outcome
-    });
+    };
+    let task = tokio::spawn(flight.in_current_span());
     let outcome = task.map(|joined| match joined {
         Ok(outcome) => outcome,
         Err(error) => Err(Error::new(ErrorCode::Internal, format!("the call ended unexpectedly: {error}"))),

@@ -8,6 +8,7 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{ChatDelta, InvokeFrame, InvokeReply, invoke_frame, model_output};
 use orrery_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::attempt::{Course, Taken, caller_left};
 use super::plan::Plan;
@@ -37,7 +38,7 @@ impl Router {
         let left = CancellationToken::new();
         let _leaving = left.clone().drop_guard();
         let router = self.clone();
-        let task = tokio::spawn(async move { router.run_stream(call, frames, left).await });
+        let task = tokio::spawn(async move { router.run_stream(call, frames, left).await }.in_current_span());
         let ended = |error| Error::new(ErrorCode::Internal, format!("the call ended unexpectedly: {error}"));
         task.await.map_err(ended)?
     }

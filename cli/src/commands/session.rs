@@ -75,6 +75,8 @@ pub async fn during<T>(
     work: impl AsyncFnOnce(&System) -> Result<T>,
 ) -> Result<T> {
     let outcome = tokio::select! {
+        // First, because work that itself waits for Ctrl-C has then ended well.
+        biased;
         outcome = work(&system) => outcome,
         failure = system.failed() => Err(anyhow::anyhow!("the system gave up: {failure}")),
         () = interrupts.next() => Err(anyhow::anyhow!("interrupted")),

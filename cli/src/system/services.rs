@@ -107,7 +107,7 @@ impl Setting<'_> {
         let listen = if name == "gateway" { format!("http://{}", self.ports.http) } else { format!("http://{admin}") };
         let probe = |path: &str| -> Probe {
             let (client, url) = (client.clone(), format!("http://{admin}{path}"));
-            Arc::new(move || ready(client.clone(), url.clone()).boxed())
+            Arc::new(move || healthy(client.clone(), url.clone()).boxed())
         };
         ChildProcess {
             name,
@@ -127,7 +127,7 @@ impl Setting<'_> {
     }
 }
 
-async fn ready(client: reqwest::Client, url: String) -> Result<(), String> {
+async fn healthy(client: reqwest::Client, url: String) -> Result<(), String> {
     let response = client.get(url).send().await.map_err(|error| {
         let reason =
             if error.is_timeout() { "it takes connections but does not answer" } else { "it does not listen yet" };

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::fault::Fault;
 
 /// Who acts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// Unique in the tenant.
     pub principal: String,
@@ -75,7 +75,7 @@ pub struct Run {
 }
 
 /// What a call gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
     /// The step's output.
     pub output: Value,
@@ -83,8 +83,9 @@ pub struct Reply {
     pub decisions: Vec<String>,
 }
 
-/// A request to a run.
-#[derive(Debug, Clone, PartialEq)]
+/// A request to a run. Travels between kernels as JSON, since any of them may own the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
     /// Start it. The state must be new.
     Start,
@@ -141,7 +142,8 @@ pub enum Command {
 }
 
 /// Why a command changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "reject", content = "reason", rename_all = "snake_case")]
 pub enum Reject {
     /// The run is over.
     #[error("the task is over")]

@@ -146,7 +146,7 @@ pub enum Status {
 }
 
 /// A run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// What never changes.
     pub run: Arc<Run>,

@@ -11,7 +11,7 @@ use super::wording;
 /// Empty where nothing could be compared.
 pub type Sense<'a> = dyn Fn(&[String]) -> Vec<Vec<f32>> + 'a;
 
-/// A head that two fields could claim by sense is left to neither for now.
+/// A head that two fields could claim by sense is left to neither here: `leftover.rs` settles it by elimination.
 const MARGIN: f32 = 0.06;
 /// Least nearness of a head that a colon or a question mark shows to be a label,
 const MARKED_MIN: f32 = 0.5;

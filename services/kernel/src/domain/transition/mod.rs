@@ -35,7 +35,7 @@ use super::state::{Activity, Frame, FrameId, State};
 /// Steps that one run may take in all; an endless loop ends here with a typed error (K-6).
 pub const STEPS_MAX: u64 = 100_000;
 /// Steps after which a transition stops, so that other runs of the partition get their turn.
-const STEPS_PER_TRANSITION: u64 = 1_000;
+const STEPS_PER_TRANSITION: u64 = 500;
 /// Bytes after which it stops, so that one commit stays small.
 const BYTES_PER_TRANSITION: u64 = 8 * 1024 * 1024;
 /// Bytes that the values of one run may take in its journal, all steps together (K-6).

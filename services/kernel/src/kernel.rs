@@ -18,7 +18,7 @@ use crate::domain::command::Command;
 use crate::domain::state::State;
 use crate::error::ActError;
 use crate::providers::Providers;
-use crate::store::{KernelStore, partition_of};
+use crate::store::{KernelStore, PARTITIONS, partition_of};
 
 /// Handles of the actors that others send to.
 #[derive(Debug)]
@@ -71,6 +71,11 @@ impl Kernel {
     /// The other actors.
     pub fn wiring(&self) -> Result<&Wiring, Error> {
         self.wiring.get().ok_or_else(|| Error::new(ErrorCode::Unavailable, "the kernel is starting"))
+    }
+
+    /// Whether this process is the one that acts for a partition.
+    pub fn owns(&self, partition: i32) -> bool {
+        (0..PARTITIONS).contains(&partition)
     }
 
     /// Sends a command to a run and waits until its effect is durable.

@@ -9,10 +9,11 @@ use diesel::prelude::*;
 use orrery_store::outbox::{self, Message};
 use orrery_store::{AnyConnection, StoreError};
 
-use super::rows::{JournalRow, ReviewRow, RunRow, review_status, signed};
-use super::schema::{inbox, journal, partitions, reviews, runs};
-use crate::domain::event::{Event, Fact};
-use crate::domain::state::{Activity, State};
+use super::changes::{self, Change};
+use super::rows::{JournalRow, RunRow};
+use super::schema::{inbox, journal, partitions, runs};
+use crate::domain::event::Event;
+use crate::domain::state::State;
 
 /// Rows in one insert; SQLite allows 32,766 bound values.
 const ROWS_PER_INSERT: usize = 1_000;
@@ -25,7 +26,7 @@ pub struct Move {
     is_first: bool,
     run: RunRow,
     journal: Vec<JournalRow>,
-    reviews: Vec<ReviewChange>,
+    changes: Vec<Change>,
     outbox: Vec<Message>,
     key: Option<StartKey>,
 }
@@ -37,14 +38,6 @@ pub struct StartKey {
     pub key: String,
     /// Of everything that makes the request what it is.
     pub request_digest: String,
-}
-
-#[derive(Debug, Clone)]
-enum ReviewChange {
-    Requested(Box<ReviewRow>),
-    Claimed { id: String, by: String, at: i64 },
-    Decided { id: String, decision: String, reason: String, edits: String, by: String, at: i64 },
-    Withdrawn { id: String },
 }
 
 /// What became of a move.
@@ -75,42 +68,17 @@ impl Move {
         let run = RunRow::of(state);
         let first_seq = state.seq + 1 - events.len() as u64;
         let rows = events.iter().zip(first_seq..).map(|(event, seq)| JournalRow::of(&run.id, seq, event));
-        let reviews = events.iter().filter_map(|event| review_change(state, event)).collect();
+        let changes = events.iter().flat_map(|event| changes::of(state, event)).collect();
         Ok(Self {
             partition: run.partition,
             epoch,
             is_first: first_seq == 1,
             journal: rows.collect::<Result<_, _>>()?,
             run,
-            reviews,
+            changes,
             outbox,
             key,
         })
-    }
-}
-
-fn review_change(state: &State, event: &Event) -> Option<ReviewChange> {
-    let at = signed(event.at.0);
-    match &event.fact {
-        Fact::StepStarted { frame, .. } => match &frame.activity {
-            Activity::Human { review } => {
-                Some(ReviewChange::Requested(Box::new(ReviewRow::requested(state, frame, review))))
-            }
-            _ => None,
-        },
-        Fact::ReviewClaimed { review, by } => {
-            Some(ReviewChange::Claimed { id: review.to_string(), by: by.clone(), at })
-        }
-        Fact::ReviewDecided { review, decision } => Some(ReviewChange::Decided {
-            id: review.to_string(),
-            decision: decision.decision.clone(),
-            reason: decision.reason.clone(),
-            edits: if decision.edits.is_null() { String::new() } else { decision.edits.to_string() },
-            by: decision.by.clone(),
-            at,
-        }),
-        Fact::ReviewWithdrawn { review, .. } => Some(ReviewChange::Withdrawn { id: review.to_string() }),
-        _ => None,
     }
 }
 
@@ -154,8 +122,8 @@ pub fn commit(connection: &mut AnyConnection, moves: &[Move]) -> Result<Vec<Comm
         };
     }
     for it in written {
-        for change in &it.reviews {
-            write_review(connection, change)?;
+        for change in &it.changes {
+            change.write(connection)?;
         }
         outbox::insert(connection, &it.outbox)?;
     }
@@ -201,42 +169,6 @@ fn write_run(connection: &mut AnyConnection, it: &Move) -> Result<(), StoreError
                 runs::error.eq(&row.error),
             ))
             .execute(connection)?;
-    }
-    Ok(())
-}
-
-fn write_review(connection: &mut AnyConnection, change: &ReviewChange) -> Result<(), StoreError> {
-    let open = [review_status::OPEN, review_status::CLAIMED];
-    match change {
-        ReviewChange::Requested(row) => {
-            diesel::insert_into(reviews::table).values(&**row).execute(connection)?;
-        }
-        ReviewChange::Claimed { id, by, at } => {
-            diesel::update(reviews::table.find(id))
-                .set((
-                    reviews::status.eq(review_status::CLAIMED),
-                    reviews::claimed_by.eq(by),
-                    reviews::claimed_ms.eq(at),
-                ))
-                .execute(connection)?;
-        }
-        ReviewChange::Decided { id, decision, reason, edits, by, at } => {
-            diesel::update(reviews::table.find(id))
-                .set((
-                    reviews::status.eq(review_status::DECIDED),
-                    reviews::decision.eq(decision),
-                    reviews::reason.eq(reason),
-                    reviews::edits.eq(edits),
-                    reviews::decided_by.eq(by),
-                    reviews::decided_ms.eq(at),
-                ))
-                .execute(connection)?;
-        }
-        ReviewChange::Withdrawn { id } => {
-            diesel::update(reviews::table.find(id).filter(reviews::status.eq_any(open)))
-                .set(reviews::status.eq(review_status::WITHDRAWN))
-                .execute(connection)?;
-        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The journal and what is derived from it: runs, reviews, keys, registrations. SQL is the truth; memory is a copy.
 
+mod changes;
 mod commit;
 mod queries;
 mod recover;

@@ -1,0 +1,30 @@
+//! What a move changes in the tables that are derived from the journal, in the move's own transaction. One file for each
+//! table, and one line for it in [`Change`], [`of`] and [`Change::write`].
+
+mod reviews;
+
+use orrery_store::{AnyConnection, StoreError};
+
+use crate::domain::event::Event;
+use crate::domain::state::State;
+
+/// One change of one row.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Of a review.
+    Review(reviews::ReviewChange),
+}
+
+/// The changes that an event makes; `state` is the state after the move.
+pub fn of(state: &State, event: &Event) -> Vec<Change> {
+    reviews::of(state, event).map(Change::Review).into_iter().collect()
+}
+
+impl Change {
+    /// Makes it, inside the caller's transaction.
+    pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        match self {
+            Self::Review(change) => reviews::write(connection, change),
+        }
+    }
+}

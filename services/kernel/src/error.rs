@@ -38,7 +38,7 @@ impl From<ActError> for Error {
             ActError::Unknown => Error::new(ErrorCode::NotFound, message),
             ActError::Duplicate { .. } => Error::new(ErrorCode::Conflict, message),
             ActError::Rejected(reject) => match reject {
-                Reject::Over | Reject::Stale | Reject::ReviewClosed => {
+                Reject::Over | Reject::Stale | Reject::ReviewClosed | Reject::ReviewExpired(_) => {
                     Error::new(ErrorCode::FailedPrecondition, message)
                 }
                 Reject::Forbidden(_) => Error::new(ErrorCode::Forbidden, message),

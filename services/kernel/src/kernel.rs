@@ -18,6 +18,7 @@ use crate::domain::command::Command;
 use crate::domain::state::State;
 use crate::error::ActError;
 use crate::providers::Providers;
+use crate::signing::DecisionSigner;
 use crate::store::{KernelStore, PARTITIONS, partition_of};
 
 /// Handles of the actors that others send to.
@@ -47,6 +48,7 @@ pub struct Kernel {
     /// The bus.
     pub bus: Bus,
     wiring: OnceLock<Wiring>,
+    signer: OnceLock<DecisionSigner>,
 }
 
 impl Kernel {
@@ -59,6 +61,7 @@ impl Kernel {
             store,
             bus,
             wiring: OnceLock::new(),
+            signer: OnceLock::new(),
         })
     }
 
@@ -66,6 +69,17 @@ impl Kernel {
     pub fn wire(&self, wiring: Wiring) {
         // A second call would be a mistake of this crate's own start; the first wiring stays.
         let _already_wired = self.wiring.set(wiring);
+    }
+
+    /// Gives it the key for decisions; before the tree starts.
+    pub fn sign_with(&self, signer: DecisionSigner) {
+        // As with the wiring, the first one stays.
+        let _already_given = self.signer.set(signer);
+    }
+
+    /// Who signs decisions; none: nobody does.
+    pub fn signer(&self) -> Option<&DecisionSigner> {
+        self.signer.get()
     }
 
     /// The other actors.

@@ -280,10 +280,14 @@ impl Work {
     async fn run(self) -> Result<Option<Box<Transition>>, ActError> {
         let Self { kernel, state, definition, epoch, command, key } = self;
         let internal = |error: &dyn std::fmt::Display| Error::new(ErrorCode::Internal, error.to_string());
+        let signers = kernel.clone();
         let decide = move || -> Result<_, ActError> {
-            let moved = transition(&state, &definition, command, UnixMillis::now())?;
+            let mut moved = transition(&state, &definition, command, UnixMillis::now())?;
             if moved.events.is_empty() {
                 return Ok(None);
+            }
+            if let Some(signer) = signers.signer() {
+                signer.sign(&mut moved);
             }
             let messages = outbound::messages(&moved);
             let rows =

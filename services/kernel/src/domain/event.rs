@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::command::Run;
 use super::definition::{Function, Pointer};
 use super::fault::Fault;
-use super::review::Decision;
+use super::review::{self, Decision};
 use super::state::{Frame, FrameId};
 
 /// A fact with its time.
@@ -130,6 +130,13 @@ pub enum Fact {
         /// How.
         decision: Box<Decision>,
     },
+    /// Something else happened to a review.
+    ReviewChanged {
+        /// Which.
+        review: ReviewId,
+        /// What.
+        change: Box<review::Change>,
+    },
     /// A review is no longer wanted.
     ReviewWithdrawn {
         /// Which.
@@ -179,6 +186,7 @@ impl Fact {
         match self {
             Self::StepStarted { frame, .. } => matches!(frame.activity, super::state::Activity::Human { .. }),
             Self::StepCompleted { call, .. } => call.is_some(),
+            Self::ReviewChanged { change, .. } => change.is_audited(),
             Self::Started { .. }
             | Self::ReviewClaimed { .. }
             | Self::ReviewDecided { .. }
@@ -199,6 +207,12 @@ impl Fact {
                 json_bytes(output) + context.as_ref().map_or(0, |context| json_bytes(context))
             }
             Self::BranchCompleted { output, .. } | Self::Completed { output } => json_bytes(output),
+            Self::ReviewDecided { decision, .. } => json_bytes(&decision.edits) + json_bytes(&decision.result),
+            Self::ReviewChanged { change, .. } => match &**change {
+                review::Change::Commented { comment } => comment.text.len() as u64,
+                review::Change::Voted { vote } => json_bytes(&vote.edits),
+                _ => 0,
+            },
             _ => 0,
         }
     }
@@ -222,6 +236,7 @@ impl Fact {
             Self::ErrorCaught { .. } => "error.caught",
             Self::ReviewClaimed { .. } => "review.claimed",
             Self::ReviewDecided { .. } => "review.decided",
+            Self::ReviewChanged { change, .. } => change.kind(),
             Self::ReviewWithdrawn { .. } => "review.withdrawn",
             Self::Paused => "task.paused",
             Self::Completed { .. } => "task.completed",

@@ -4,6 +4,7 @@ mod changes;
 mod commit;
 mod queries;
 mod recover;
+mod reviews;
 mod rows;
 mod schema;
 
@@ -14,9 +15,13 @@ use orrery_store::{Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
 pub use commit::{Committed, Move, StartKey, commit};
-pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
+pub use queries::{Deployed, Page, RunFilter};
 pub use recover::Recovered;
-pub use rows::{DefinitionRow, JournalRow, ReviewRow, RunRow, review_status, status};
+pub use reviews::{
+    CommentRow, ReviewDetails, ReviewFilter, ReviewOrder, ReviewPage, ReviewRow, ReviewView, VoteRow, Work,
+    review_status,
+};
+pub use rows::{DefinitionRow, JournalRow, RunRow, status};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");

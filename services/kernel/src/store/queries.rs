@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use orrery_store::{AnyConnection, StoreError};
 
 use super::KernelStore;
-use super::rows::{DefinitionRow, JournalRow, ReviewRow, RunRow};
-use super::schema::{definitions, inbox, journal, registrations, reviews, runs};
+use super::rows::{DefinitionRow, JournalRow, RunRow};
+use super::schema::{definitions, inbox, journal, registrations, runs};
 
 /// What became of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,15 +34,6 @@ pub struct RunFilter {
     pub statuses: Vec<String>,
     /// Of this workflow; empty: all.
     pub workflow: String,
-}
-
-/// Which reviews.
-#[derive(Debug, Clone, Default)]
-pub struct ReviewFilter {
-    /// Any of these; empty: all.
-    pub statuses: Vec<String>,
-    /// Of this task; empty: all.
-    pub run: String,
 }
 
 impl KernelStore {
@@ -138,39 +129,6 @@ impl KernelStore {
             .read(move |connection: &mut AnyConnection| {
                 let rows = journal::table.filter(journal::run_id.eq(run)).filter(journal::seq.gt(after));
                 Ok(rows.order(journal::seq).limit(limit).load(connection)?)
-            })
-            .await
-    }
-
-    /// A review of a tenant.
-    pub async fn review(&self, tenant: String, id: String) -> Result<Option<ReviewRow>, StoreError> {
-        self.store
-            .read(move |connection: &mut AnyConnection| {
-                Ok(reviews::table.find(id).filter(reviews::tenant.eq(tenant)).first(connection).optional()?)
-            })
-            .await
-    }
-
-    /// A page of reviews.
-    pub async fn reviews(
-        &self,
-        tenant: String,
-        filter: ReviewFilter,
-        page: Page,
-    ) -> Result<Vec<ReviewRow>, StoreError> {
-        self.store
-            .read(move |connection: &mut AnyConnection| {
-                let mut rows = reviews::table.filter(reviews::tenant.eq(tenant)).into_boxed();
-                if !filter.statuses.is_empty() {
-                    rows = rows.filter(reviews::status.eq_any(filter.statuses));
-                }
-                if !filter.run.is_empty() {
-                    rows = rows.filter(reviews::run_id.eq(filter.run));
-                }
-                if let Some(before) = page.before {
-                    rows = rows.filter(reviews::id.lt(before));
-                }
-                Ok(rows.order(reviews::id.desc()).limit(page.limit).load(connection)?)
             })
             .await
     }

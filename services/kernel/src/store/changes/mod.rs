@@ -17,7 +17,7 @@ pub enum Change {
 
 /// The changes that an event makes; `state` is the state after the move.
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
-    reviews::of(state, event).map(Change::Review).into_iter().collect()
+    reviews::of(state, event).into_iter().map(Change::Review).collect()
 }
 
 impl Change {

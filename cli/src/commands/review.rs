@@ -134,7 +134,8 @@ pub async fn run(globals: &Globals, command: ReviewCommand, output: Output) -> R
 
 /// What a signature says, once it holds under one of the keys and belongs to the decision that is shown.
 fn verified(review: &Value, keys: &Value) -> Result<Value> {
-    let note = review.get("signature").and_then(Value::as_str).context("the review carries no signature: is it decided?")?;
+    let note =
+        review.get("signature").and_then(Value::as_str).context("the review carries no signature: is it decided?")?;
     let keys = keys.get("verifier_keys").and_then(Value::as_array).map_or(&[] as &[_], Vec::as_slice);
     let verifiers = keys.iter().filter_map(|key| NoteVerifier::parse(key.as_str()?).ok());
     let opened = verifiers.into_iter().find_map(|verifier| verifier.open(note).ok().map(str::to_owned));
@@ -219,7 +220,9 @@ mod tests {
         });
         let keys = json!({ "verifier_keys": [signer.verifier().vkey()] });
         assert_eq!(verified(&review, &keys).unwrap()["by"], json!("bob"));
-        for (field, other) in [("decision", "decline"), ("decided_by", "eve"), ("signature", "no note"), ("id", "rev_2")] {
+        for (field, other) in
+            [("decision", "decline"), ("decided_by", "eve"), ("signature", "no note"), ("id", "rev_2")]
+        {
             let mut altered = review.clone();
             altered[field] = json!(other);
             assert!(verified(&altered, &keys).is_err(), "{field}");

@@ -53,3 +53,39 @@ impl DecisionSigner {
         note.inspect_err(|reason| tracing::error!(review.id = %review, %reason, "a decision could not be signed")).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use orrery_types::UnixMillis;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_note_says_what_was_decided_in_digests_and_is_the_same_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let signer = DecisionSigner::open(folder.path()).unwrap();
+        let decision = Decision {
+            decision: "appröve\n".to_owned(),
+            reason: "because".to_owned(),
+            edits: Value::Null,
+            by: "bob".to_owned(),
+            at: UnixMillis(5),
+            result: Value::Null,
+            voters: vec!["bob".to_owned()],
+            subject_digest: "sha256:aa".to_owned(),
+            edits_digest: String::new(),
+            signature: None,
+        };
+        let note = signer.note("acme", "task_1", "rev_1", &decision).unwrap();
+        let verifier = orrery_proof::NoteVerifier::parse(&signer.verifier_key()).unwrap();
+        let text = verifier.open(&note).unwrap();
+        assert!(text.starts_with("orrery review decision v1\n{\"at_ms\":5,"), "{text}");
+        assert!(!text.contains("because"));
+        let again = DecisionSigner::open(folder.path()).unwrap();
+        assert_eq!(again.note("acme", "task_1", "rev_1", &decision).unwrap(), note, "the key is kept");
+        let other = Decision { by: "eve".to_owned(), ..decision };
+        assert_ne!(signer.note("acme", "task_1", "rev_1", &other).unwrap(), note);
+    }
+}

@@ -106,7 +106,9 @@ fn view(name: Option<&str>) -> Result<v1::ReviewView, Failure> {
         Some("mine") => Ok(v1::ReviewView::Mine),
         Some("claimable") => Ok(v1::ReviewView::Claimable),
         Some("overdue") => Ok(v1::ReviewView::Overdue),
-        Some(other) => Err(Failure::param("view", format!("there is no view {other:?}; use mine, claimable or overdue"))),
+        Some(other) => {
+            Err(Failure::param("view", format!("there is no view {other:?}; use mine, claimable or overdue")))
+        }
     }
 }
 
@@ -191,7 +193,8 @@ pub async fn delegate(gateway: Data<Gateway>, call: Call, request: HttpRequest, 
     let to = PrincipalId::new(&wanted.to).map_err(|error| Failure::param("to", error.to_string()))?;
     // Who knows the keys knows the roles; the kernel says whether they suffice.
     let known = gateway.directory.load().roles_of(&call.identity.tenant, &to, UnixMillis::now());
-    let to_roles = known.ok_or_else(|| Error::new(ErrorCode::NotFound, format!("nobody here goes by the name {to}")))?;
+    let to_roles =
+        known.ok_or_else(|| Error::new(ErrorCode::NotFound, format!("nobody here goes by the name {to}")))?;
     let delegate = DelegateReviewRequest { caller: call.caller(), review_id, to: to.to_string(), to_roles };
     let review = gateway.bus.call(verbs::kernel::DELEGATE, &call.context(), &delegate).await?;
     Ok(HttpResponse::Ok().json(ReviewView::from(review)))

@@ -37,7 +37,10 @@ async fn reviews_are_found_handed_on_and_talked_about() {
     for wrong in ["view=yours", "order=random", "status=lost", "colour=red"] {
         assert_error(&world.get(&format!("/v1/reviews?{wrong}"), &bob).await, "invalid_request");
     }
-    assert_eq!(world.get("/v1/reviews/work", &bob).await.1, json!({"mine": 1, "claimable": 2, "overdue": 3, "open": 4}));
+    assert_eq!(
+        world.get("/v1/reviews/work", &bob).await.1,
+        json!({"mine": 1, "claimable": 2, "overdue": 3, "open": 4})
+    );
     assert_error(&world.get("/v1/reviews/work", &clerk).await, "forbidden");
     assert_eq!(world.get("/v1/reviews/keys", &clerk).await.1["verifier_keys"], json!(["orrery-kernel+1+key"]));
 

@@ -5,10 +5,13 @@ use orrery_proto::v1;
 use serde_json::json;
 
 use super::convert::{invalid, unsigned};
+use crate::payloads;
 use crate::store::{CommentRow, ReviewFilter, ReviewOrder, ReviewPage, ReviewRow, ReviewView, VoteRow, review_status};
 
 const PAGE_DEFAULT: u32 = 50;
 const PAGE_MAX: u32 = 500;
+/// Bytes of the contents of one page.
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Which reviews a request asks for.
 pub(super) fn filter(request: &v1::ListReviewsRequest) -> Result<ReviewFilter, Error> {
@@ -55,14 +58,31 @@ pub(super) fn page(request: &v1::ListReviewsRequest) -> Result<ReviewPage, Error
     Ok(ReviewPage { after, limit: i64::from(limit), order })
 }
 
-/// The cursor of the page after these rows; empty: there is none.
-pub(super) fn next_cursor(rows: &[ReviewRow], page: &ReviewPage) -> String {
+/// As many rows as fit into one answer, and the cursor of the page after them; empty: there is none.
+pub(super) fn fitting(mut rows: Vec<ReviewRow>, page: &ReviewPage) -> (Vec<ReviewRow>, String) {
     let full = i64::try_from(rows.len()).is_ok_and(|found| found >= page.limit);
-    match (rows.last().filter(|_| full), page.order) {
+    let mut bytes = 0;
+    let fit = rows.iter().take_while(|row| {
+        bytes += row.subject.len() + row.form.len() + row.previous.len() + row.result.len() + row.edits.len();
+        bytes <= PAGE_BYTES_MAX
+    });
+    // One is always shown: what a row holds itself is bounded.
+    let (found, fit) = (rows.len(), fit.count().max(1));
+    rows.truncate(fit);
+    let cursor = match (rows.last().filter(|_| full || fit < found), page.order) {
         (None, _) => String::new(),
         (Some(last), ReviewOrder::Newest) => last.id.clone(),
         (Some(last), ReviewOrder::Due) => format!("{}.{}", last.sort_ms, last.id),
+    };
+    (rows, cursor)
+}
+
+/// A review in a list: what is stored elsewhere because of its length is named by that only.
+pub(super) fn listed(mut row: ReviewRow) -> v1::Review {
+    for text in [&mut row.subject, &mut row.result, &mut row.previous] {
+        *text = payloads::shown(std::mem::take(text));
     }
+    review(row)
 }
 
 pub(super) fn review(row: ReviewRow) -> v1::Review {
@@ -75,7 +95,6 @@ pub(super) fn review(row: ReviewRow) -> v1::Review {
         _ => v1::ReviewStatus::Unspecified,
     };
     let details = row.details();
-    let given = |empty: bool, value: serde_json::Value| if empty { String::new() } else { value.to_string() };
     v1::Review {
         roles: row.roles(),
         id: row.id,
@@ -101,14 +120,17 @@ pub(super) fn review(row: ReviewRow) -> v1::Review {
         decisions: details.decisions,
         changes: details.changes.unwrap_or_default(),
         approvals: details.quorum.approvals,
-        per_decision_json: given(details.quorum.per_decision.is_empty(), json!(details.quorum.per_decision)),
+        per_decision_json: match details.quorum.per_decision.is_empty() {
+            true => String::new(),
+            false => json!(details.quorum.per_decision).to_string(),
+        },
         excluded: details.excluded,
         supervisors: details.supervisors,
         delegated_by: row.delegated_by,
         expires_at_ms: unsigned(row.expires_ms),
         level: u32::try_from(row.level).unwrap_or(0),
         round: u32::try_from(row.round).unwrap_or(0),
-        previous_json: given(details.previous.is_empty(), json!(details.previous)),
+        previous_json: row.previous,
         result_json: row.result,
         signature: row.signature,
         comments: Vec::new(),

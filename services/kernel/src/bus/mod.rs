@@ -3,5 +3,6 @@
 mod convert;
 mod convert_review;
 pub mod inbound;
+pub mod members;
 pub mod outbound;
 mod review_facts;

@@ -74,3 +74,46 @@ fn changed(change: &Change) -> Value {
         Change::Reminded | Change::Overdue | Change::Expired => json!({}),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use orrery_types::UnixMillis;
+
+    use super::*;
+    use crate::domain::review::{Comment, Vote};
+
+    #[test]
+    fn records_and_notices_agree_with_the_domain_and_hold_no_content() {
+        let content = "the claimant's name";
+        let (by, at) = ("bob".to_owned(), UnixMillis(5));
+        let comment = Comment { id: "com_1".to_owned(), by: by.clone(), text: content.to_owned(), at };
+        let (reason, edits) = (content.to_owned(), json!({ "name": content }));
+        let vote = Vote { by: by.clone(), decision: "approve".to_owned(), reason, edits, at };
+        let to = vec!["user:dora".to_owned()];
+        let changes = [
+            Change::Released { by: by.clone() },
+            Change::Delegated { by: by.clone(), to: "dora".to_owned(), admits: false },
+            Change::Reassigned { by, to: to.clone() },
+            Change::Commented { comment },
+            Change::Voted { vote },
+            Change::Reminded,
+            Change::Overdue,
+            Change::Escalated { level: 1, roles: to, replace: true, notify: vec!["role:desk".to_owned()] },
+            Change::Expired,
+        ];
+        let review = ReviewId::new("rev_1").unwrap();
+        for change in changes {
+            let record = of(&review, &change);
+            assert_eq!(record.is_some(), change.is_audited(), "{change:?}");
+            if let Some((kind, facts)) = &record {
+                assert_eq!(*kind, change.kind());
+                assert!(!facts.contains(content), "{facts}");
+            }
+            let kind = change.kind();
+            let data = notice(json!({}), &Fact::ReviewChanged { review: review.clone(), change: Box::new(change) });
+            assert_eq!(data["review_id"], json!("rev_1"), "{kind}");
+            assert!(!data.to_string().contains(content), "{data}");
+        }
+    }
+}

@@ -9,6 +9,8 @@ ALTER TABLE reviews ADD COLUMN level INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE reviews ADD COLUMN round INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE reviews ADD COLUMN result TEXT NOT NULL DEFAULT '';
 ALTER TABLE reviews ADD COLUMN signature TEXT NOT NULL DEFAULT '';
+-- The rounds before this one.
+ALTER TABLE reviews ADD COLUMN previous TEXT NOT NULL DEFAULT '';
 UPDATE reviews SET sort_ms = due_ms WHERE due_ms > 0;
 CREATE INDEX reviews_by_due ON reviews (tenant, status, sort_ms, id);
 CREATE INDEX reviews_by_holder ON reviews (tenant, claimed_by, status);

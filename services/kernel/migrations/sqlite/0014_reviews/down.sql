@@ -4,6 +4,7 @@ DROP TABLE review_comments;
 DROP TABLE review_people;
 DROP INDEX reviews_by_holder;
 DROP INDEX reviews_by_due;
+ALTER TABLE reviews DROP COLUMN previous;
 ALTER TABLE reviews DROP COLUMN signature;
 ALTER TABLE reviews DROP COLUMN result;
 ALTER TABLE reviews DROP COLUMN round;

@@ -38,8 +38,11 @@ impl Api {
     }
 
     /// A review with everything that was said about it.
-    async fn shown(&self, row: ReviewRow) -> Result<Review, Error> {
+    async fn shown(&self, tenant: &TenantId, mut row: ReviewRow) -> Result<Review, Error> {
         let (comments, votes) = self.kernel.store.review_voices(row.id.clone()).await?;
+        for text in [&mut row.subject, &mut row.previous, &mut row.result] {
+            *text = self.kernel.payloads.fetch(tenant, std::mem::take(text)).await?;
+        }
         Ok(Review {
             comments: comments.into_iter().map(convert_review::comment).collect(),
             votes: votes.into_iter().map(convert_review::vote).collect(),
@@ -55,8 +58,8 @@ impl Api {
         let (tenant, person) = convert::caller(request.caller.clone())?;
         let (filter, page) = (convert_review::filter(&request)?, convert_review::page(&request)?);
         let rows = self.kernel.store.reviews(tenant.to_string(), person, filter, page.clone(), now_ms()).await?;
-        let next_cursor = convert_review::next_cursor(&rows, &page);
-        Ok(ListReviewsReply { reviews: rows.into_iter().map(convert_review::review).collect(), next_cursor })
+        let (rows, next_cursor) = convert_review::fitting(rows, &page);
+        Ok(ListReviewsReply { reviews: rows.into_iter().map(convert_review::listed).collect(), next_cursor })
     }
 
     pub(super) async fn review_work(
@@ -92,7 +95,7 @@ impl Api {
                 format!("this review needs one of: {}", row.roles().join(", ")),
             ));
         }
-        self.shown(row).await
+        self.shown(&tenant, row).await
     }
 
     pub(super) async fn claim(self, _context: CallContext, request: ClaimReviewRequest) -> Result<Review, Error> {
@@ -151,7 +154,7 @@ impl Api {
         // The same person deciding the same again learns that it stands.
         let stands = now.status == review_status::DECIDED && now.decision == request.decision;
         if stands && now.decided_by == person.principal {
-            return self.shown(now).await;
+            return self.shown(&tenant, now).await;
         }
         Err(refused)
     }
@@ -167,7 +170,7 @@ impl Api {
         let review = ReviewId::new(&row.id).map_err(|error| convert::invalid(error.to_string()))?;
         let run = TaskId::new(&row.run_id).map_err(|error| convert::invalid(error.to_string()))?;
         match self.kernel.act(tenant, &run, command(review)).await {
-            Ok(_) => self.shown(self.review_row(tenant, id).await?).await,
+            Ok(_) => self.shown(tenant, self.review_row(tenant, id).await?).await,
             Err(error) => Err(self.refusal(tenant, id, error).await),
         }
     }

@@ -21,6 +21,13 @@ pub fn of(state: &State, event: &Event) -> Vec<Change> {
 }
 
 impl Change {
+    /// The texts of any length, which may be replaced by references.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        match self {
+            Self::Review(change) => change.texts_mut(),
+        }
+    }
+
     /// Makes it, inside the caller's transaction.
     pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match self {

@@ -22,7 +22,7 @@ pub enum ReviewChange {
     Commented(CommentRow),
     Voted(VoteRow),
     Escalated { id: String, level: i32 },
-    Decided { id: String, decision: Box<Decision>, at: i64 },
+    Decided { id: String, decision: Box<Decision>, result: String, at: i64 },
     Closed { id: String, status: &'static str },
 }
 
@@ -43,7 +43,8 @@ pub(super) fn of(state: &State, event: &Event) -> Vec<ReviewChange> {
         }
         Fact::ReviewChanged { review, change } => changed(state, review.as_str(), change, at),
         Fact::ReviewDecided { review, decision } => {
-            vec![ReviewChange::Decided { id: review.to_string(), decision: decision.clone(), at }]
+            let result = text(&decision.result);
+            vec![ReviewChange::Decided { id: review.to_string(), decision: decision.clone(), result, at }]
         }
         Fact::ReviewWithdrawn { review, .. } => {
             vec![ReviewChange::Closed { id: review.to_string(), status: review_status::WITHDRAWN }]
@@ -102,6 +103,18 @@ fn text(value: &Value) -> String {
     if value.is_null() { String::new() } else { value.to_string() }
 }
 
+impl ReviewChange {
+    /// The texts of any length, which may be replaced by references.
+    pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let texts = match self {
+            Self::Requested(row, _) => [Some(&mut row.subject), Some(&mut row.previous)],
+            Self::Decided { result, .. } => [Some(result), None],
+            _ => [None, None],
+        };
+        texts.into_iter().flatten()
+    }
+}
+
 /// Makes it.
 pub(super) fn write(connection: &mut AnyConnection, change: &ReviewChange) -> Result<(), StoreError> {
     match change {
@@ -144,7 +157,7 @@ pub(super) fn write(connection: &mut AnyConnection, change: &ReviewChange) -> Re
         ReviewChange::Escalated { id, level } => {
             diesel::update(reviews::table.find(id)).set(reviews::level.eq(level)).execute(connection)?;
         }
-        ReviewChange::Decided { id, decision, at } => write_decision(connection, id, decision, *at)?,
+        ReviewChange::Decided { id, decision, result, at } => write_decision(connection, id, decision, result, *at)?,
         ReviewChange::Closed { id, status } => {
             let open = [review_status::OPEN, review_status::CLAIMED];
             diesel::update(reviews::table.find(id).filter(reviews::status.eq_any(open)))
@@ -183,14 +196,20 @@ fn write_candidates(
     Ok(())
 }
 
-fn write_decision(connection: &mut AnyConnection, id: &str, decision: &Decision, at: i64) -> Result<(), StoreError> {
+fn write_decision(
+    connection: &mut AnyConnection,
+    id: &str,
+    decision: &Decision,
+    result: &str,
+    at: i64,
+) -> Result<(), StoreError> {
     diesel::update(reviews::table.find(id))
         .set((
             reviews::status.eq(review_status::DECIDED),
             reviews::decision.eq(&decision.decision),
             reviews::reason.eq(&decision.reason),
             reviews::edits.eq(text(&decision.edits)),
-            reviews::result.eq(text(&decision.result)),
+            reviews::result.eq(result),
             reviews::signature.eq(decision.signature.clone().unwrap_or_default()),
             reviews::decided_by.eq(&decision.by),
             reviews::decided_ms.eq(at),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::rows::signed;
 use super::schema::{review_comments, review_people, review_votes, reviews};
-use crate::domain::review::{Delegation, Quorum, Review, Round, USER};
+use crate::domain::review::{Delegation, Quorum, Review, USER};
 use crate::domain::state::{Frame, State};
 
 pub use queries::{ReviewFilter, ReviewOrder, ReviewPage, ReviewView, Work};
@@ -68,6 +68,7 @@ pub struct ReviewRow {
     pub round: i32,
     pub result: String,
     pub signature: String,
+    pub previous: String,
 }
 
 /// What of a review is only ever shown, as JSON in one column.
@@ -81,7 +82,6 @@ pub struct ReviewDetails {
     pub delegation: Delegation,
     pub excluded: Vec<String>,
     pub supervisors: Vec<String>,
-    pub previous: Vec<Round>,
 }
 
 /// The part that someone has in a review.
@@ -129,7 +129,6 @@ impl ReviewRow {
             delegation: review.delegation,
             excluded: review.excluded.clone(),
             supervisors: review.supervisors.clone(),
-            previous: (*review.previous).clone(),
         };
         let run = &state.run;
         Self {
@@ -162,6 +161,10 @@ impl ReviewRow {
             round: i32::try_from(review.round).unwrap_or(i32::MAX),
             result: String::new(),
             signature: String::new(),
+            previous: match review.previous.is_empty() {
+                true => String::new(),
+                false => json!(review.previous).to_string(),
+            },
         }
     }
 

@@ -23,12 +23,11 @@ impl Trace {
                     self.begun.insert(*list);
                     self.tasks.push(frame.pointer.clone());
                 }
-                // A step without a frame appears when it is over.
-                Fact::StepCompleted { list, pointer, .. } | Fact::StepFailed { list, pointer, .. } => {
-                    // The attempt of a `try` that times out fails as a list.
-                    if !self.begun.remove(list) && definition.task(pointer).is_some() {
-                        self.tasks.push(pointer.clone());
-                    }
+                // A step without a frame appears when it is over; the attempt of a `try` that times out fails as a list.
+                Fact::StepCompleted { list, pointer, .. } | Fact::StepFailed { list, pointer, .. }
+                    if !self.begun.remove(list) && definition.task(pointer).is_some() =>
+                {
+                    self.tasks.push(pointer.clone());
                 }
                 _ => {}
             }

@@ -265,6 +265,8 @@ impl State {
             Fact::Started { timeout_at, root, .. } => {
                 self.started_at = event.at;
                 self.timeout_at = *timeout_at;
+                // The transformed input is the first context (specification, "Data Flow").
+                self.context = root.input.clone();
                 self.insert(root);
             }
             Fact::StepStarted { frame, .. } => {

@@ -48,8 +48,8 @@ impl Builder<'_> {
         for (index, item) in items.iter().enumerate() {
             let Some((name, case)) = item.as_object().and_then(|item| item.iter().next()) else { continue };
             let at = format!("{at}/switch/{index}/{}", escape(name));
-            if case.get("when").is_none() && index + 1 < items.len() {
-                self.problem(&at, "a case without `when` always applies: it must be the last");
+            if case.get("when").is_none() && cases.iter().any(|case: &Case| case.when.is_none()) {
+                self.problem(&at, "a case without `when` is the default: there may be only one");
             }
             cases.push(Case {
                 when: self.program(&format!("{at}/when"), case.get("when"), scope),

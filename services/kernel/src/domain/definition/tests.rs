@@ -26,10 +26,10 @@ const FAULTS: &[(&str, usize, &str, &str)] = &[
     ("do:\n  - a: {set: {x: 1, x: 2}}\n", 3, "/do/0/a/set/x", "stands twice"),
     ("do:\n  - a: {for: {in: .x, each: item, at: item}, do: []}\n", 3, "/do/0/a/for/at", "already a variable"),
     (
-        "do:\n  - a: {switch: [{x: {then: end}}, {y: {when: .z, then: end}}]}\n",
+        "do:\n  - a: {switch: [{x: {then: end}}, {y: {then: end}}]}\n",
         3,
-        "/do/0/a/switch/0/x",
-        "must be the last",
+        "/do/0/a/switch/1/y",
+        "only one",
     ),
     ("input: {schema: {document: {type: 5}}}\ndo: []\n", 2, "/input/schema/document", "not a JSON Schema"),
     ("extra: 1\ndo: []\n", 2, "/extra", "unknown field"),

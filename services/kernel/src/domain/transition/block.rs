@@ -53,27 +53,20 @@ impl Machine<'_> {
         }
     }
 
-    /// Validates and transforms the input; none: the task's condition does not hold.
+    /// Asks the condition, then validates and transforms the input (specification, "Data Flow"); none: the condition does
+    /// not hold.
     fn prepare(&self, list: FrameId, task: &Task, raw: &Arc<Value>) -> Result<Option<Arc<Value>>, Fault> {
+        let sight = Sight { frame: Some(list), task: Some(task), ..Sight::of(self, raw) };
+        if let Some(condition) = &task.condition
+            && !holds(&condition.evaluate(raw, &sight)?)
+        {
+            return Ok(None);
+        }
         check_schema(task.input.schema.as_ref(), raw, "the task's input")?;
-        let sight = |input| Sight {
-            machine: self,
-            frame: Some(list),
-            task: Some(task),
-            raw_input: raw,
-            input,
-            output: None,
-            own: &[],
-        };
-        let input = match &task.input.from {
-            Some(from) => Arc::new(from.evaluate(raw, &sight(raw))?),
-            None => raw.clone(),
-        };
-        let runs = match &task.condition {
-            Some(condition) => holds(&condition.evaluate(&input, &sight(&input))?),
-            None => true,
-        };
-        Ok(runs.then_some(input))
+        match &task.input.from {
+            Some(from) => Ok(Some(Arc::new(from.evaluate(raw, &sight)?))),
+            None => Ok(Some(raw.clone())),
+        }
     }
 
     fn perform(&mut self, entered: &Entered) -> Result<Result<(), Fault>, Reject> {
@@ -96,13 +89,10 @@ impl Machine<'_> {
     /// What an expression of a task sees.
     pub(super) fn sight<'a>(&'a self, entered: &'a Entered) -> Sight<'a> {
         Sight {
-            machine: self,
             frame: Some(entered.list),
             task: Some(&entered.task),
             raw_input: &entered.raw_input,
-            input: &entered.input,
-            output: None,
-            own: &[],
+            ..Sight::of(self, &entered.input)
         }
     }
 
@@ -216,21 +206,20 @@ impl Machine<'_> {
         raw: Arc<Value>,
     ) -> Result<(Arc<Value>, Option<Arc<Value>>), Fault> {
         let sight = |output| Sight {
-            machine: self,
             frame: Some(frame),
             task: Some(task),
             raw_input,
-            input,
-            output: Some(output),
-            own: &[],
+            raw_output: Some(&raw),
+            output,
+            ..Sight::of(self, input)
         };
         let output = match &task.output.transform {
-            Some(transform) => Arc::new(transform.evaluate(&raw, &sight(&raw))?),
-            None => raw,
+            Some(transform) => Arc::new(transform.evaluate(&raw, &sight(None))?),
+            None => raw.clone(),
         };
         check_schema(task.output.schema.as_ref(), &output, "the task's output")?;
         let Some(export) = &task.export else { return Ok((output, None)) };
-        let context = export.template.evaluate(&output, &sight(&output))?;
+        let context = export.template.evaluate(&output, &sight(Some(&output)))?;
         check_schema(export.schema.as_ref(), &context, "the exported context")?;
         Ok((output, Some(Arc::new(context))))
     }

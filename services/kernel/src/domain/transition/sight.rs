@@ -16,6 +16,9 @@ pub(super) struct Sight<'a> {
     pub task: Option<&'a Task>,
     pub raw_input: &'a Value,
     pub input: &'a Value,
+    /// What the task gave, before `output.as`: `$task.output`.
+    pub raw_output: Option<&'a Value>,
+    /// After it: `$output`.
     pub output: Option<&'a Value>,
     /// Variables that no frame holds yet.
     pub own: &'a [(&'a str, Value)],
@@ -45,7 +48,12 @@ impl Variables for Sight<'_> {
     }
 }
 
-impl Sight<'_> {
+impl<'a> Sight<'a> {
+    /// What the workflow itself sees with an input.
+    pub fn of(machine: &'a Machine<'a>, input: &'a Value) -> Self {
+        Self { machine, frame: None, task: None, raw_input: input, input, raw_output: None, output: None, own: &[] }
+    }
+
     fn outer(&self, name: &str) -> Value {
         let frames = &self.machine.state.frames;
         let mut at = self.frame;
@@ -65,7 +73,7 @@ impl Sight<'_> {
         let started_at = started.map_or(self.machine.now, |frame| frame.started_at);
         json!({
             "name": task.name, "reference": &*task.pointer, "definition": task.source, "input": self.raw_input,
-            "output": self.output, "startedAt": time(started_at),
+            "output": self.raw_output, "startedAt": time(started_at),
         })
     }
 

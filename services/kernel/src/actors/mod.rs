@@ -3,5 +3,8 @@
 pub mod committer;
 pub mod errands;
 pub mod executor;
+pub mod listener;
 pub mod partition;
+pub mod scheduler;
+mod starter;
 pub mod timer;

@@ -1,7 +1,7 @@
 //! The state of a run: a tree of frames. Changed by [`State::apply`] only, so that a replay of the journal gives exactly
 //! the live state (K-3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use orrery_types::{TaskId, UnixMillis};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::Run;
+use super::consumption::Progress;
 use super::definition::{Function, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;
@@ -16,6 +17,9 @@ use super::review::Review;
 
 /// Identifies a frame in its run. Given in order, never twice.
 pub type FrameId = u64;
+
+/// Keys of events that a run remembers. A second delivery follows its first within seconds.
+const EVENTS_TAKEN_MAX: usize = 256;
 
 /// A list or step under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +105,23 @@ pub enum Activity {
         /// What.
         review: Box<Review>,
     },
+    /// Events are awaited, or dealt with.
+    Listen {
+        /// Types of the events that it may consume; empty: any.
+        types: Vec<String>,
+        /// What has come so far.
+        progress: Progress,
+        /// Events that wait for `foreach`, first in, first out; the first is under way.
+        queue: Vec<Arc<Value>>,
+        /// Events that are dealt with.
+        heard: Vec<Arc<Value>>,
+        /// What `foreach` made of them.
+        outputs: Vec<Arc<Value>>,
+        /// How many `foreach` has dealt with.
+        items: u64,
+        /// Whether more may come.
+        open: bool,
+    },
     /// Another workflow runs.
     Child {
         /// Key of the step.
@@ -174,6 +195,9 @@ pub struct State {
     pub timeout_at: Option<UnixMillis>,
     /// The id that the next frame takes.
     pub next_frame: FrameId,
+    /// Keys of the events taken last, so that one that is delivered twice is taken once.
+    #[serde(default)]
+    pub events_taken: VecDeque<String>,
 }
 
 impl State {
@@ -193,6 +217,7 @@ impl State {
             updated_at: UnixMillis(0),
             timeout_at: None,
             next_frame: 1,
+            events_taken: VecDeque::new(),
         }
     }
 
@@ -234,6 +259,7 @@ impl State {
     pub fn active(&self) -> Vec<String> {
         let leaf = |frame: &&Frame| match &frame.activity {
             Activity::Wait { .. } | Activity::Call { .. } | Activity::Human { .. } | Activity::Child { .. } => true,
+            Activity::Listen { open, .. } => *open,
             Activity::Try { phase, .. } => matches!(phase, Phase::Backoff { .. }),
             _ => false,
         };
@@ -325,6 +351,38 @@ impl State {
                     }
                 }
             }
+            Fact::EventConsumed { step, key, taken, item, queued } => {
+                self.take_event(key);
+                if let Some(Activity::Listen { progress, queue, heard, .. }) = self.activity_mut(*step) {
+                    progress.take(taken);
+                    if *queued { queue } else { heard }.extend(item.clone());
+                }
+            }
+            Fact::ItemCompleted { step, output, context } => {
+                self.remove_children(*step);
+                if let Some(Activity::Listen { queue, heard, outputs, items, .. }) = self.activity_mut(*step) {
+                    *items += 1;
+                    let item = (!queue.is_empty()).then(|| queue.remove(0));
+                    // Without an output to keep there is nobody who will ask for the events either.
+                    if let Some(output) = output {
+                        heard.extend(item);
+                        outputs.push(output.clone());
+                    }
+                }
+                if let Some(context) = context {
+                    self.context = context.clone();
+                }
+            }
+            Fact::QueueDropped { step } => {
+                if let Some(Activity::Listen { queue, .. }) = self.activity_mut(*step) {
+                    queue.clear();
+                }
+            }
+            Fact::ListeningEnded { step, .. } => {
+                if let Some(Activity::Listen { open, .. }) = self.activity_mut(*step) {
+                    *open = false;
+                }
+            }
             Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
@@ -336,6 +394,16 @@ impl State {
         self.status = status;
         self.frames.clear();
         self.visits.clear();
+    }
+
+    fn take_event(&mut self, key: &str) {
+        if self.events_taken.iter().any(|taken| taken == key) {
+            return;
+        }
+        if self.events_taken.len() >= EVENTS_TAKEN_MAX {
+            self.events_taken.pop_front();
+        }
+        self.events_taken.push_back(key.to_owned());
     }
 
     fn count_visit(&mut self, pointer: &Pointer) {

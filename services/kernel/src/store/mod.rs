@@ -5,7 +5,9 @@ mod commit;
 mod queries;
 mod recover;
 mod rows;
+mod schedules;
 mod schema;
+mod subscriptions;
 
 use std::sync::Arc;
 
@@ -16,7 +18,9 @@ use orrery_types::{Sha256Digest, TaskId, TenantId};
 pub use commit::{Committed, Move, StartKey, commit};
 pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
 pub use recover::Recovered;
-pub use rows::{DefinitionRow, JournalRow, ReviewRow, RunRow, review_status, status};
+pub use rows::{DefinitionRow, JournalRow, ReviewRow, RunRow, ScheduleRow, review_status, status};
+pub use schedules::{NewSchedule, partition_of_schedule};
+pub use subscriptions::Listeners;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");

@@ -36,6 +36,7 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     let input = builder.intake("", root, &scope);
     let output = builder.outcome("", root, &scope);
     let timeout = builder.timeout("", root, &scope);
+    let schedule = builder.schedule(root, &scope);
     builder.list(Definition::ROOT, root.get("do"), &scope, 0);
     if !builder.problems.is_empty() {
         return Err(builder.problems);
@@ -43,7 +44,8 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     let (tasks, lists) = (builder.tasks, builder.lists);
     let document = document(root.get("document"));
     let hash = hash::digest(&source.value);
-    Ok(Definition { document, hash, source: Arc::new(source.value.clone()), input, output, timeout, tasks, lists })
+    let source = Arc::new(source.value.clone());
+    Ok(Definition { document, hash, source, input, output, timeout, schedule, tasks, lists })
 }
 
 fn document(value: Option<&Value>) -> Document {
@@ -78,9 +80,6 @@ impl Builder<'_> {
                 &format!("/{}", escape(field)),
                 format!("unknown field {field:?}: there are {}", SECTIONS.join(", ")),
             );
-        }
-        if root.contains_key("schedule") {
-            self.problem("/schedule", "this kernel does not run schedules yet: start the workflow by a call");
         }
         for part in ["authentications", "extensions", "functions", "secrets", "catalogs"] {
             if root.get("use").is_some_and(|it| it.get(part).is_some()) {
@@ -183,10 +182,7 @@ impl Builder<'_> {
                 "emit" => self.emit_task(at, value, scope),
                 "run" => self.run_task(at, value, scope),
                 "call" => self.call_task(at, value, fields.get("with"), scope),
-                "listen" => {
-                    self.problem(&format!("{at}/listen"), "this kernel does not run `listen` yet");
-                    None
-                }
+                "listen" => self.listen_task(at, value, fields.get("foreach"), scope, depth),
                 _ => continue,
             };
         }
@@ -265,7 +261,7 @@ impl Builder<'_> {
         }
     }
 
-    fn outcome(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Outcome {
+    pub(super) fn outcome(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Outcome {
         let Some(value) = fields.get("output") else { return Outcome::default() };
         let at = format!("{at}/output");
         let transform = value.get("as");
@@ -276,7 +272,7 @@ impl Builder<'_> {
         }
     }
 
-    fn export(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Option<Transform> {
+    pub(super) fn export(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Option<Transform> {
         let value = fields.get("export")?;
         let at = format!("{at}/export");
         let template = self.template(&format!("{at}/as"), value.get("as")?, scope, Template::compile_transform)?;

@@ -32,7 +32,7 @@ impl Builder<'_> {
         Some(Kind::For(For { each, at: index, list: list?, condition, body }))
     }
 
-    fn variable(&mut self, at: &str, name: &str, scope: &mut Scope) {
+    pub(super) fn variable(&mut self, at: &str, name: &str, scope: &mut Scope) {
         let valid = name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
             && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
         if !valid {

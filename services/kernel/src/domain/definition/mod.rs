@@ -8,8 +8,10 @@ pub mod duration;
 mod function;
 mod hash;
 mod kinds;
+mod listen;
 mod model;
 mod problem;
+mod schedule;
 mod schema;
 mod source;
 
@@ -17,11 +19,13 @@ use std::sync::Arc;
 
 pub use function::Function;
 pub use hash::digest;
+pub use listen::{Consumption, Correlation, Each, EventFilter, Listen, Matcher, Read, Strategy, Until};
 pub use model::{
     Backoff, Branch, Call, Case, Catch, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, Intake, Kind,
     Outcome, RetryPolicy, SubWorkflow, Task, Transform,
 };
 pub use problem::{Problem, Problems};
+pub use schedule::Schedule;
 pub use schema::violations;
 pub use source::SOURCE_BYTES_MAX;
 

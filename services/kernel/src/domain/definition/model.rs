@@ -7,6 +7,8 @@ use orrery_types::Sha256Digest;
 use serde_json::Value;
 
 use super::duration::DurationSpec;
+use super::listen::Listen;
+use super::schedule::Schedule;
 use super::{Function, Pointer};
 use crate::domain::expression::{Program, Template};
 
@@ -25,6 +27,8 @@ pub struct Definition {
     pub output: Outcome,
     /// How long a run may take.
     pub timeout: Option<DurationSpec>,
+    /// When it starts by itself.
+    pub schedule: Option<Schedule>,
     pub(super) tasks: HashMap<Pointer, Arc<Task>>,
     pub(super) lists: HashMap<Pointer, Vec<Arc<Task>>>,
 }
@@ -155,6 +159,8 @@ pub enum Kind {
     Wait(DurationSpec),
     /// Publishes an event, whose attributes these are.
     Emit(Template),
+    /// Waits for events.
+    Listen(Box<Listen>),
     /// Runs another workflow.
     Run(SubWorkflow),
     /// Calls a function of the platform.

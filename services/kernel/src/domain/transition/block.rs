@@ -81,6 +81,7 @@ impl Machine<'_> {
             Kind::Fork { branches, .. } => self.fork(entered, branches),
             Kind::Try { body, catch } => self.attempt(entered, body, catch),
             Kind::Wait(duration) => self.wait(entered, duration),
+            Kind::Listen(listen) => self.listen(entered, listen),
             Kind::Run(workflow) => self.run_workflow(entered, workflow),
             Kind::Call(call) => self.call(entered, call),
         })
@@ -253,6 +254,7 @@ impl Machine<'_> {
         };
         match &self.frame(step)?.activity {
             Activity::For { .. } => self.round_done(step, value),
+            Activity::Listen { .. } => self.item_done(step, value),
             Activity::Fork { .. } => self.branch_done(step, branch.unwrap_or(0), value),
             _ => self.complete_step(step, value),
         }

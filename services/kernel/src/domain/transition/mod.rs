@@ -10,6 +10,7 @@ mod emit;
 mod fork;
 mod human;
 mod iterate;
+mod listen;
 mod raise;
 mod run;
 mod set;
@@ -83,6 +84,7 @@ pub fn transition(
         Command::Decide { review, by, decision, reason, edits } => {
             machine.decide(&review, &by, &decision, &reason, edits)?;
         }
+        Command::Event { event } => machine.hear(&event)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason),
     }
     machine.drive()?;

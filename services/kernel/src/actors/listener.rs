@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
+use futures::stream;
 use orrery_bus::{ConsumerSpec, Delivery, subjects};
 use orrery_errors::Error;
 use orrery_supervise::{TaskContext, TaskSpec};
@@ -22,6 +22,8 @@ const DURABLE: &str = "kernel-listener";
 const PENDING_MAX: i64 = 1_024;
 /// How long events that a killed process held are withheld from the next one. Too short only costs repeats.
 const ACK_WAIT: Duration = Duration::from_secs(15);
+/// Runs that are told of an event at the same time.
+const DELIVERIES: usize = 256;
 /// Pause after a failure of the bus or the database.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -94,11 +96,16 @@ async fn take(kernel: &Arc<Kernel>, delivery: &Delivery) -> Result<bool, Error> 
     let listeners = kernel.store.listeners(tenant.to_string(), kind).await?;
     let event = Arc::new(event);
     let runs = listeners.runs.iter().filter_map(|run| TaskId::new(run).ok());
-    let delivering = runs.map(|run| {
+    let delivering = stream::iter(runs).for_each_concurrent(DELIVERIES, |run| {
         let (command, tenant) = (Command::Event { event: event.clone() }, &tenant);
-        async move { kernel.deliver(tenant, &run, command).await }
+        async move {
+            // A run that refuses it is over or has taken it already.
+            if let Err(reject) = kernel.deliver(tenant, &run, command).await {
+                tracing::debug!(task.id = %run, %reject, "an event is not taken");
+            }
+        }
     });
-    delivering.collect::<FuturesUnordered<_>>().collect::<()>().await;
+    delivering.await;
     for schedule in listeners.schedules {
         starter::hear(kernel, schedule, &event).await?;
     }

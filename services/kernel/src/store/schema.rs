@@ -1,7 +1,7 @@
 //! The kernel's tables, as `migrations/` creates them.
 
 diesel::table! {
-    partitions (id) { id -> Integer, epoch -> BigInt, }
+    partitions (id) { id -> Integer, epoch -> BigInt, owner -> Text, }
 }
 
 diesel::table! {
@@ -24,7 +24,7 @@ diesel::table! {
 
 diesel::table! {
     journal (run_id, seq) {
-        run_id -> Text, seq -> BigInt, kind -> Text, pointer -> Text, event -> Text, at_ms -> BigInt,
+        run_id -> Text, seq -> BigInt, events -> Text, at_ms -> BigInt,
     }
 }
 
@@ -65,4 +65,16 @@ diesel::table! {
     schedule_events (tenant, event_type, namespace, name) {
         tenant -> Text, event_type -> Text, namespace -> Text, name -> Text,
     }
+}
+
+diesel::table! {
+    snapshots (run_id) { run_id -> Text, seq -> BigInt, state -> Text, }
+}
+
+diesel::table! {
+    members (id) { id -> Text, beat -> BigInt, }
+}
+
+diesel::table! {
+    errands (id) { id -> Text, partition -> Integer, run_id -> Text, tenant -> Text, errand -> Text, }
 }

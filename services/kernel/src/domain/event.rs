@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::command::Run;
 use super::consumption::Taken;
-use super::definition::{Function, Pointer};
+use super::definition::{Directive, Function, Pointer};
 use super::fault::Fault;
 use super::review::Decision;
 use super::state::{Frame, FrameId};
@@ -138,6 +138,22 @@ pub enum Fact {
         /// Its step.
         pointer: Pointer,
     },
+    /// An extended task came to what runs before it, to itself, or to what runs after it.
+    StageReached {
+        /// Its wrapper.
+        step: FrameId,
+        /// Which.
+        stage: u32,
+        /// The task's output, once it is over.
+        output: Option<Arc<Value>>,
+    },
+    /// A list inside an extended task said where the flow goes after the task.
+    FlowRedirected {
+        /// The wrapper.
+        step: FrameId,
+        /// Where.
+        then: Directive,
+    },
     /// A listener took an event.
     EventConsumed {
         /// The `listen`.
@@ -262,6 +278,8 @@ impl Fact {
             Self::ReviewClaimed { .. } => "review.claimed",
             Self::ReviewDecided { .. } => "review.decided",
             Self::ReviewWithdrawn { .. } => "review.withdrawn",
+            Self::StageReached { .. } => "stage.reached",
+            Self::FlowRedirected { .. } => "flow.redirected",
             Self::EventConsumed { .. } => "event.consumed",
             Self::ItemCompleted { .. } => "item.completed",
             Self::QueueDropped { .. } => "queue.dropped",

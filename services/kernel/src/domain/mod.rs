@@ -13,3 +13,4 @@ pub mod review;
 pub mod state;
 pub mod transition;
 pub mod trigger;
+mod within;

@@ -10,16 +10,13 @@ use serde_json::Value;
 
 use super::command::Run;
 use super::consumption::Progress;
-use super::definition::{Function, Pointer};
+use super::definition::{Directive, Function, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;
 use super::review::Review;
 
 /// Identifies a frame in its run. Given in order, never twice.
 pub type FrameId = u64;
-
-/// Keys of events that a run remembers. A second delivery follows its first within seconds.
-const EVENTS_TAKEN_MAX: usize = 256;
 
 /// A list or step under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,6 +118,17 @@ pub enum Activity {
         items: u64,
         /// Whether more may come.
         open: bool,
+    },
+    /// A task with what runs before and after it.
+    Extended {
+        /// The extensions that apply, by position.
+        applying: Vec<u32>,
+        /// What runs: one stage for each extension before the task, one for the task, one for each extension after it.
+        stage: u32,
+        /// The task's output, once it is over.
+        output: Option<Arc<Value>>,
+        /// Where the flow goes, if the task or an extension said.
+        then: Option<Directive>,
     },
     /// Another workflow runs.
     Child {
@@ -361,38 +369,12 @@ impl State {
                     }
                 }
             }
-            Fact::EventConsumed { step, key, taken, item, queued } => {
-                self.take_event(key);
-                if let Some(Activity::Listen { progress, queue, heard, .. }) = self.activity_mut(*step) {
-                    progress.take(taken);
-                    if *queued { queue } else { heard }.extend(item.clone());
-                }
-            }
-            Fact::ItemCompleted { step, output, context } => {
-                self.remove_children(*step);
-                if let Some(Activity::Listen { queue, heard, outputs, items, .. }) = self.activity_mut(*step) {
-                    *items += 1;
-                    let item = (!queue.is_empty()).then(|| queue.remove(0));
-                    // Without an output to keep there is nobody who will ask for the events either.
-                    if let Some(output) = output {
-                        heard.extend(item);
-                        outputs.push(output.clone());
-                    }
-                }
-                if let Some(context) = context {
-                    self.context = context.clone();
-                }
-            }
-            Fact::QueueDropped { step } => {
-                if let Some(Activity::Listen { queue, .. }) = self.activity_mut(*step) {
-                    queue.clear();
-                }
-            }
-            Fact::ListeningEnded { step, .. } => {
-                if let Some(Activity::Listen { open, .. }) = self.activity_mut(*step) {
-                    *open = false;
-                }
-            }
+            Fact::StageReached { .. }
+            | Fact::FlowRedirected { .. }
+            | Fact::EventConsumed { .. }
+            | Fact::ItemCompleted { .. }
+            | Fact::QueueDropped { .. }
+            | Fact::ListeningEnded { .. } => self.apply_inside(&event.fact),
             Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
@@ -404,16 +386,6 @@ impl State {
         self.status = status;
         self.frames.clear();
         self.visits.clear();
-    }
-
-    fn take_event(&mut self, key: &str) {
-        if self.events_taken.iter().any(|taken| taken == key) {
-            return;
-        }
-        if self.events_taken.len() >= EVENTS_TAKEN_MAX {
-            self.events_taken.pop_front();
-        }
-        self.events_taken.push_back(key.to_owned());
     }
 
     fn count_visit(&mut self, pointer: &Pointer) {
@@ -439,7 +411,7 @@ impl State {
         self.insert(frame);
     }
 
-    fn activity_mut(&mut self, id: FrameId) -> Option<&mut Activity> {
+    pub(super) fn activity_mut(&mut self, id: FrameId) -> Option<&mut Activity> {
         self.frames.get_mut(&id).map(|frame| &mut frame.activity)
     }
 
@@ -462,7 +434,7 @@ impl State {
     }
 
     /// Whether there were any.
-    fn remove_children(&mut self, id: FrameId) -> bool {
+    pub(super) fn remove_children(&mut self, id: FrameId) -> bool {
         let children: Vec<FrameId> = self.children(id).map(|frame| frame.id).collect();
         children.iter().for_each(|child| self.remove(*child));
         !children.is_empty()

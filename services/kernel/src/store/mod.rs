@@ -23,7 +23,9 @@ pub use journal::decode;
 pub use load::{Found, Stored};
 pub use partitions::Cluster;
 pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
-pub use rows::{DefinitionRow, ErrandRow, JournalRow, ReviewRow, RunRow, ScheduleRow, SnapshotRow, review_status, status};
+pub use rows::{
+    DefinitionRow, ErrandRow, JournalRow, ReviewRow, RunRow, ScheduleRow, SnapshotRow, review_status, status,
+};
 pub use schedules::{NewSchedule, partition_of_schedule};
 pub use subscriptions::Listeners;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::build::{Builder, Scope};
+use super::build::{Builder, Scope, Siblings};
 use super::function::Function;
 use super::model::{
     Backoff, Branch, Call, Case, Catch, ErrorFilter, ErrorTemplate, For, Kind, RetryPolicy, SubWorkflow,
@@ -42,7 +42,7 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn switch_task(&mut self, at: &str, value: &Value, siblings: &[&str], scope: &Scope) -> Kind {
+    pub(super) fn switch_task(&mut self, at: &str, value: &Value, siblings: &Siblings<'_>, scope: &Scope) -> Kind {
         let items = value.as_array().map_or(&[] as &[_], Vec::as_slice);
         let mut cases = Vec::new();
         for (index, item) in items.iter().enumerate() {
@@ -226,10 +226,18 @@ impl Builder<'_> {
 fn error_filter(with: Option<&Value>) -> ErrorFilter {
     let text = |field: &str| with.and_then(|with| with.get(field)).and_then(Value::as_str).map(str::to_owned);
     ErrorFilter {
-        kind: text("type"),
+        kind: text("type").map(|kind| standard(&kind)),
         status: with.and_then(|with| with.get("status")).and_then(Value::as_u64),
         instance: text("instance"),
         title: text("title"),
         detail: text("details").or_else(|| text("detail")),
+    }
+}
+
+/// The standard error types by their current names: the specification's own conformance features still use the older ones.
+fn standard(kind: &str) -> String {
+    match kind.strip_prefix("https://serverlessworkflow.io/dsl/errors/types/") {
+        Some(name) => format!("https://serverlessworkflow.io/spec/1.0.0/errors/{name}"),
+        None => kind.to_owned(),
     }
 }

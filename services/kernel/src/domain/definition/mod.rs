@@ -5,6 +5,8 @@
 
 mod build;
 pub mod duration;
+mod extension;
+mod flow;
 mod function;
 mod hash;
 mod kinds;
@@ -17,6 +19,7 @@ mod source;
 
 use std::sync::Arc;
 
+pub use extension::{Extended, Extension};
 pub use function::Function;
 pub use hash::digest;
 pub use listen::{Consumption, Correlation, Each, EventFilter, Listen, Matcher, Read, Strategy, Until};
@@ -46,5 +49,7 @@ pub fn parse(text: &str) -> Result<Definition, Problems> {
 /// A pointer into a definition, shared by everything that names the place.
 pub type Pointer = Arc<str>;
 
+#[cfg(test)]
+mod bounds_tests;
 #[cfg(test)]
 mod tests;

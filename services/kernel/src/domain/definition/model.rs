@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use orrery_types::Sha256Digest;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::duration::DurationSpec;
+use super::extension::Extended;
 use super::listen::Listen;
 use super::schedule::Schedule;
 use super::{Function, Pointer};
@@ -116,7 +118,8 @@ pub struct Task {
 }
 
 /// Where the flow goes after a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Directive {
     /// To the next task of the list.
     Continue,
@@ -165,6 +168,8 @@ pub enum Kind {
     Run(SubWorkflow),
     /// Calls a function of the platform.
     Call(Call),
+    /// Is extended.
+    Extended(Extended),
 }
 
 /// A case of a switch.

@@ -82,6 +82,7 @@ impl Machine<'_> {
             Kind::Try { body, catch } => self.attempt(entered, body, catch),
             Kind::Wait(duration) => self.wait(entered, duration),
             Kind::Listen(listen) => self.listen(entered, listen),
+            Kind::Extended(extended) => return self.extended(entered, extended),
             Kind::Run(workflow) => self.run_workflow(entered, workflow),
             Kind::Call(call) => self.call(entered, call),
         })
@@ -185,13 +186,33 @@ impl Machine<'_> {
         output: Arc<Value>,
         call: Option<Box<Receipt>>,
     ) -> Result<(), Reject> {
+        self.complete_with(step, output, call, None)
+    }
+
+    /// As [`Self::complete_step`], with where the flow goes, if not where the task's own `then` says.
+    pub(super) fn complete_redirected(
+        &mut self,
+        step: FrameId,
+        output: Arc<Value>,
+        then: Option<Directive>,
+    ) -> Result<(), Reject> {
+        self.complete_with(step, output, None, then)
+    }
+
+    fn complete_with(
+        &mut self,
+        step: FrameId,
+        output: Arc<Value>,
+        call: Option<Box<Receipt>>,
+        then: Option<Directive>,
+    ) -> Result<(), Reject> {
         let frame = self.frame(step)?.clone();
         let (task, list) = (self.task(&frame.pointer)?, self.list_of(&frame)?);
         match self.settle(step, &task, &frame.raw_input, &frame.input, output) {
             Err(fault) => self.fail(list, &task.pointer, fault),
             Ok((output, context)) => {
                 self.abandon(step, true);
-                self.follow(list, &task, Ending { iteration: frame.iteration, output, context, then: None, call });
+                self.follow(list, &task, Ending { iteration: frame.iteration, output, context, then, call });
                 Ok(())
             }
         }
@@ -235,7 +256,12 @@ impl Machine<'_> {
             Directive::Exit | Directive::End => None,
         };
         let pointer = task.pointer.clone();
+        let around = self.redirects(list, then);
+        let next = next.filter(|_| around.is_none());
         self.record(Fact::StepCompleted { list, pointer, iteration, output: output.clone(), context, next, call });
+        if let Some(step) = around {
+            self.record(Fact::FlowRedirected { step, then });
+        }
         match next {
             _ if then == Directive::End => self.complete(&output),
             Some(_) => self.agenda.push_back(Next::Step(list)),
@@ -254,6 +280,7 @@ impl Machine<'_> {
         };
         match &self.frame(step)?.activity {
             Activity::For { .. } => self.round_done(step, value),
+            Activity::Extended { .. } => self.stage_done(step, value),
             Activity::Listen { .. } => self.item_done(step, value),
             Activity::Fork { .. } => self.branch_done(step, branch.unwrap_or(0), value),
             _ => self.complete_step(step, value),

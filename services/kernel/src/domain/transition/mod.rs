@@ -7,6 +7,7 @@ mod block;
 mod call;
 mod cancel;
 mod emit;
+mod extend;
 mod fork;
 mod human;
 mod iterate;

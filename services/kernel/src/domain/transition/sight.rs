@@ -34,7 +34,11 @@ impl Variables for Sight<'_> {
             "context" => (*state.context).clone(),
             "input" => self.input.clone(),
             "output" => self.output.cloned().unwrap_or(Value::Null),
-            "task" => self.task_descriptor(),
+            // To what an extension runs, the task is the one that is extended.
+            "task" => match self.outer("task") {
+                Value::Null => self.task_descriptor(),
+                extended => extended,
+            },
             "workflow" => self.workflow_descriptor(),
             "runtime" => json!({
                 "name": "orrery", "version": env!("CARGO_PKG_VERSION"), "metadata": {}
@@ -66,7 +70,7 @@ impl<'a> Sight<'a> {
         Value::Null
     }
 
-    fn task_descriptor(&self) -> Value {
+    pub fn task_descriptor(&self) -> Value {
         let Some(task) = self.task else { return Value::Null };
         let frame = self.frame.and_then(|id| self.machine.state.frames.get(&id));
         let started = frame.filter(|frame| !matches!(frame.activity, Activity::List { .. }));

@@ -1,7 +1,11 @@
 //! The interpreter against the specification's own sentences: one file for each construct, each test under the sentence that
 //! it takes at its word (Serverless Workflow DSL 1.0, `dsl.md`, `dsl-reference.md` and the conformance features).
 
+mod composite;
 mod data_flow;
+mod errors;
+mod expressions;
+mod extensions;
 mod listen;
 mod switch;
 

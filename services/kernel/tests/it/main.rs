@@ -4,6 +4,7 @@ mod calls;
 mod crash;
 mod events;
 mod examples;
+mod failover;
 mod reviews;
 mod router;
 mod store;

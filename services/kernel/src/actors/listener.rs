@@ -1,12 +1,13 @@
 //! Brings the events of the bus to the runs and schedules that wait for them. An event is acknowledged once everyone whom it
 //! concerns has taken it; whoever gets it a second time notices.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::stream;
-use orrery_bus::{ConsumerSpec, Delivery, subjects};
+use futures::{FutureExt as _, StreamExt as _};
+use orrery_bus::{Consumer, ConsumerSpec, Delivery, subjects};
 use orrery_errors::Error;
 use orrery_supervise::{TaskContext, TaskSpec};
 use orrery_types::{TaskId, TenantId};
@@ -22,6 +23,10 @@ const DURABLE: &str = "kernel-listener";
 const PENDING_MAX: i64 = 1_024;
 /// How long events that a killed process held are withheld from the next one. Too short only costs repeats.
 const ACK_WAIT: Duration = Duration::from_secs(15);
+/// Events taken together.
+const BATCH: usize = 256;
+/// Pause after a batch in which only the platform spoke.
+const LINGER: Duration = Duration::from_millis(20);
 /// Runs that are told of an event at the same time.
 const DELIVERIES: usize = 256;
 /// Pause after a failure of the bus or the database.
@@ -61,40 +66,108 @@ async fn consume(kernel: &Arc<Kernel>, task: &TaskContext) -> Result<(), Error> 
     };
     let mut consumer = kernel.bus.consume(spec).await?;
     loop {
-        let delivery = tokio::select! {
+        let batch = tokio::select! {
             () = task.draining() => return Ok(()),
-            next = consumer.next() => match next {
-                Some(delivery) => delivery?,
-                None => return Ok(()),
-            },
+            batch = next_batch(&mut consumer) => batch?,
         };
-        // One after the other: a run that goes on to its next listener on one event is there for the next.
-        match take(kernel, &delivery).await {
-            Ok(true) => delivery.ack().await?,
-            Ok(false) => delivery.terminate().await?,
-            Err(error) => {
-                delivery.retry(PAUSE).await?;
-                return Err(error);
-            }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let all_of_the_platform = take_batch(kernel, batch).await?;
+        if all_of_the_platform {
+            // The platform says a lot that nobody waits for: what comes meanwhile is looked up together.
+            tokio::time::sleep(LINGER).await;
         }
     }
 }
 
-/// Whether it is an event that somebody could listen to.
-async fn take(kernel: &Arc<Kernel>, delivery: &Delivery) -> Result<bool, Error> {
-    let tenant = subjects::tenant_of_event(delivery.subject()).and_then(|tenant| TenantId::new(tenant).ok());
-    let event = serde_json::from_slice::<Value>(delivery.payload());
-    let (Some(tenant), Ok(event)) = (tenant, event) else {
-        tracing::warn!(bus.subject = delivery.subject(), "a message in the stream of events is no CloudEvent in JSON");
-        return Ok(false);
+/// Waits for one message and adds those that are here already. Nothing is lost when this is dropped: it waits only while it
+/// holds none. Empty when the connection was closed for good.
+async fn next_batch(consumer: &mut Consumer) -> Result<Vec<Delivery>, Error> {
+    let Some(first) = consumer.next().await else { return Ok(Vec::new()) };
+    let mut batch = vec![first?];
+    while batch.len() < BATCH {
+        match consumer.next().now_or_never() {
+            Some(Some(Ok(delivery))) => batch.push(delivery),
+            // A failure shows itself again once this batch is taken.
+            Some(Some(Err(_)) | None) | None => break,
+        }
+    }
+    Ok(batch)
+}
+
+/// An event on its way to whoever listens.
+struct Heard {
+    tenant: TenantId,
+    kind: String,
+    event: Arc<Value>,
+}
+
+/// Takes a batch, one event after the other: a run that goes on to its next listener on one event is there for the next.
+/// Whether the platform alone had something to say.
+async fn take_batch(kernel: &Arc<Kernel>, batch: Vec<Delivery>) -> Result<bool, Error> {
+    let batch: Vec<(Delivery, Option<Heard>)> = batch
+        .into_iter()
+        .map(|it| {
+            let heard = decode(&it);
+            (it, heard)
+        })
+        .collect();
+    let of_the_platform = |heard: &Heard| consumption::is_of_the_platform(&heard.event);
+    let said = batch.iter().filter_map(|(_, heard)| heard.as_ref()).filter(|heard| of_the_platform(heard));
+    let said: BTreeSet<_> = said.map(|heard| (heard.tenant.to_string(), heard.kind.clone())).collect();
+    let listened = if said.is_empty() { said } else { kernel.store.listened(said).await? };
+    let concerns = |heard: &Heard| {
+        let tenant = heard.tenant.to_string();
+        !of_the_platform(heard)
+            || listened.contains(&(tenant.clone(), heard.kind.clone()))
+            || listened.contains(&(tenant, String::new()))
+    };
+    let mut platform_only = true;
+    for (delivery, heard) in batch {
+        let Some(heard) = heard else {
+            delivery.terminate().await?;
+            continue;
+        };
+        platform_only &= of_the_platform(&heard);
+        if concerns(&heard)
+            && let Err(error) = tell(kernel, heard).await
+        {
+            delivery.retry(PAUSE).await?;
+            return Err(error);
+        }
+        delivery.ack().await?;
+    }
+    Ok(platform_only)
+}
+
+/// None: it is no event that anybody could listen to.
+fn decode(delivery: &Delivery) -> Option<Heard> {
+    let subject = delivery.subject();
+    let refuse = |reason: &str| tracing::warn!(bus.subject = subject, reason, "a message is no CloudEvent; dropped");
+    let Some(tenant) = subjects::tenant_of_event(subject).and_then(|tenant| TenantId::new(tenant).ok()) else {
+        refuse("its subject names no tenant");
+        return None;
+    };
+    let event = match serde_json::from_slice::<Value>(delivery.payload()) {
+        Ok(event) => event,
+        Err(error) => {
+            refuse(&error.to_string());
+            return None;
+        }
     };
     if let Err(reason) = consumption::check(&event) {
-        tracing::warn!(bus.subject = delivery.subject(), reason, "a message in the stream of events is no CloudEvent");
-        return Ok(false);
+        refuse(&reason);
+        return None;
     }
     let kind = event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Some(Heard { tenant, kind, event: Arc::new(event) })
+}
+
+/// Brings an event to whoever may be concerned.
+async fn tell(kernel: &Arc<Kernel>, heard: Heard) -> Result<(), Error> {
+    let Heard { tenant, kind, event } = heard;
     let listeners = kernel.store.listeners(tenant.to_string(), kind).await?;
-    let event = Arc::new(event);
     let runs = listeners.runs.iter().filter_map(|run| TaskId::new(run).ok());
     let delivering = stream::iter(runs).for_each_concurrent(DELIVERIES, |run| {
         let (command, tenant) = (Command::Event { event: event.clone() }, &tenant);
@@ -109,5 +182,5 @@ async fn take(kernel: &Arc<Kernel>, delivery: &Delivery) -> Result<bool, Error> 
     for schedule in listeners.schedules {
         starter::hear(kernel, schedule, &event).await?;
     }
-    Ok(true)
+    Ok(())
 }

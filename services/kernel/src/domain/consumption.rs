@@ -122,7 +122,7 @@ fn enough(to: &Consumption, met: &BTreeSet<u32>) -> bool {
 }
 
 /// Whoever listens to anything must not hear what its own steps make the platform say.
-fn is_of_the_platform(event: &Value) -> bool {
+pub fn is_of_the_platform(event: &Value) -> bool {
     event.get("source").and_then(Value::as_str).is_some_and(|source| source.starts_with(PLATFORM))
 }
 

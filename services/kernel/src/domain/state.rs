@@ -337,30 +337,6 @@ impl State {
                     self.count_visit(pointer);
                 }
             }
-            Fact::BranchCompleted { step, branch, output } => {
-                let of_branch =
-                    |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if it == branch);
-                let list = self.children(*step).find(of_branch).map(|frame| frame.id);
-                if let Some(list) = list {
-                    self.remove(list);
-                }
-                if let Some(Activity::Fork { outputs }) = self.activity_mut(*step) {
-                    outputs.insert(*branch, output.clone());
-                }
-            }
-            Fact::RetryScheduled { step, retry, at, .. } => {
-                self.remove_children(*step);
-                if let Some(Activity::Try { phase, retries }) = self.activity_mut(*step) {
-                    *phase = Phase::Backoff { until: *at };
-                    *retries = *retry;
-                }
-            }
-            Fact::ErrorCaught { step, .. } => {
-                self.remove_children(*step);
-                if let Some(Activity::Try { phase, .. }) = self.activity_mut(*step) {
-                    *phase = Phase::Handler;
-                }
-            }
             Fact::ReviewClaimed { review, by } => {
                 for frame in self.frames.values_mut() {
                     match &mut frame.activity {
@@ -369,7 +345,10 @@ impl State {
                     }
                 }
             }
-            Fact::StageReached { .. }
+            Fact::BranchCompleted { .. }
+            | Fact::RetryScheduled { .. }
+            | Fact::ErrorCaught { .. }
+            | Fact::StageReached { .. }
             | Fact::FlowRedirected { .. }
             | Fact::EventConsumed { .. }
             | Fact::ItemCompleted { .. }
@@ -427,7 +406,7 @@ impl State {
         }
     }
 
-    fn remove(&mut self, id: FrameId) {
+    pub(super) fn remove(&mut self, id: FrameId) {
         for id in self.subtree(id) {
             self.frames.remove(&id);
         }

@@ -1,7 +1,7 @@
-//! What events change within a step that listens or is extended.
+//! What events change within one step: a fork, a try, a listener, an extended task.
 
 use super::event::Fact;
-use super::state::{Activity, State};
+use super::state::{Activity, Frame, Phase, State};
 
 /// Keys of events that a run remembers. A second delivery follows its first within seconds.
 const EVENTS_TAKEN_MAX: usize = 256;
@@ -10,6 +10,30 @@ impl State {
     /// Takes an event in that concerns one step only.
     pub(super) fn apply_inside(&mut self, fact: &Fact) {
         match fact {
+            Fact::BranchCompleted { step, branch, output } => {
+                let of_branch =
+                    |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if it == branch);
+                let list = self.children(*step).find(of_branch).map(|frame| frame.id);
+                if let Some(list) = list {
+                    self.remove(list);
+                }
+                if let Some(Activity::Fork { outputs }) = self.activity_mut(*step) {
+                    outputs.insert(*branch, output.clone());
+                }
+            }
+            Fact::RetryScheduled { step, retry, at, .. } => {
+                self.remove_children(*step);
+                if let Some(Activity::Try { phase, retries }) = self.activity_mut(*step) {
+                    *phase = Phase::Backoff { until: *at };
+                    *retries = *retry;
+                }
+            }
+            Fact::ErrorCaught { step, .. } => {
+                self.remove_children(*step);
+                if let Some(Activity::Try { phase, .. }) = self.activity_mut(*step) {
+                    *phase = Phase::Handler;
+                }
+            }
             Fact::StageReached { step, stage, output } => {
                 self.remove_children(*step);
                 if let Some(Activity::Extended { stage: at, output: kept, .. }) = self.activity_mut(*step) {

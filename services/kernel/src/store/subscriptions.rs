@@ -1,5 +1,7 @@
 //! Who listens to an event.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 use orrery_store::{AnyConnection, StoreError};
 
@@ -17,6 +19,29 @@ pub struct Listeners {
 }
 
 impl KernelStore {
+    /// Which of these tenants and types of event anybody listens to; an empty type stands for any.
+    pub async fn listened(&self, of: BTreeSet<(String, String)>) -> Result<BTreeSet<(String, String)>, StoreError> {
+        self.store
+            .read(move |connection: &mut AnyConnection| {
+                let (tenants, mut types): (Vec<_>, Vec<_>) = of.into_iter().unzip();
+                types.push(String::new());
+                let runs: Vec<(String, String)> = subscriptions::table
+                    .filter(subscriptions::tenant.eq_any(&tenants))
+                    .filter(subscriptions::event_type.eq_any(&types))
+                    .select((subscriptions::tenant, subscriptions::event_type))
+                    .distinct()
+                    .load(connection)?;
+                let starts: Vec<(String, String)> = schedule_events::table
+                    .filter(schedule_events::tenant.eq_any(&tenants))
+                    .filter(schedule_events::event_type.eq_any(&types))
+                    .select((schedule_events::tenant, schedule_events::event_type))
+                    .distinct()
+                    .load(connection)?;
+                Ok(runs.into_iter().chain(starts).collect())
+            })
+            .await
+    }
+
     /// Who listens to a tenant's events of a type.
     pub async fn listeners(&self, tenant: String, event_type: String) -> Result<Listeners, StoreError> {
         self.store

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::duration::DurationSpec;
+use super::evaluate::loosened;
 use super::extension::Extension;
 use super::model::{Definition, Directive, Document, Intake, Kind, Outcome, RetryPolicy, Task, Transform};
 use super::source::{Source, escape};
 use super::{Pointer, Problem, hash};
-use crate::domain::expression::{CompileError, Program, Template, strip};
+use crate::domain::expression::{CompileError, Program, Template};
 
 /// Tasks that one definition may hold.
 const TASKS_MAX: usize = 10_000;
@@ -61,20 +62,6 @@ fn document(value: Option<&Value>) -> Document {
     }
 }
 
-/// "Evaluates any value provided. If the evaluation fails, it results in a string with the expression as its content."
-fn loosened(value: &Value, scope: &Scope) -> Value {
-    match value {
-        Value::String(text) if strip(text).is_none() && Program::compile(text, scope).is_ok() => {
-            Value::String(format!("${{ try ({text}) catch {} }}", Value::from(text.as_str())))
-        }
-        Value::Array(items) => items.iter().map(|item| loosened(item, scope)).collect(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, field)| (name.clone(), loosened(field, scope))).collect::<Map<_, _>>().into()
-        }
-        other => other.clone(),
-    }
-}
-
 /// For a message: the names of a list in their order, as many as one can read.
 fn names(siblings: &Siblings<'_>) -> String {
     const SHOWN: usize = 20;
@@ -95,7 +82,7 @@ pub struct Builder<'a> {
     /// What runs around the tasks compiled from now on.
     pub(super) extensions: Vec<Arc<Extension>>,
     /// Whether any text may be an expression (specification, "Evaluate").
-    loose: bool,
+    pub(super) loose: bool,
     /// Lists in which something may end, or takes time.
     pub(super) ending_lists: HashSet<Pointer>,
 }
@@ -138,20 +125,6 @@ impl Builder<'_> {
         for part in ["authentications", "functions", "secrets"] {
             if root.get("use").is_some_and(|it| it.get(part).is_some()) {
                 self.problem(&format!("/use/{part}"), format!("this kernel does not run `use.{part}` yet"));
-            }
-        }
-    }
-
-    /// `evaluate`, which the specification describes and the official schema leaves open.
-    fn evaluation(&mut self, root: &Map<String, Value>) {
-        let Some(evaluate) = root.get("evaluate") else { return };
-        for (field, value) in evaluate.as_object().into_iter().flatten() {
-            match (field.as_str(), value.as_str()) {
-                ("language", Some("jq")) | ("mode", Some("strict")) => {}
-                ("mode", Some("loose")) => self.loose = true,
-                ("language", _) => self.problem("/evaluate/language", "expressions are written in jq"),
-                ("mode", _) => self.problem("/evaluate/mode", "the mode is `strict` or `loose`"),
-                (other, _) => self.problem(&format!("/evaluate/{}", escape(other)), format!("unknown field {other:?}")),
             }
         }
     }

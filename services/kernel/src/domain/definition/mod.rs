@@ -5,6 +5,7 @@
 
 mod build;
 pub mod duration;
+mod evaluate;
 mod extension;
 mod flow;
 mod function;

@@ -41,7 +41,7 @@ impl Machine<'_> {
         let run = Box::new((*self.state.run).clone());
         self.record(Fact::Started { run, timeout_at, root: Box::new(root) });
         match refused {
-            Some(fault) => self.fault(fault),
+            Some(fault) => self.fault(fault.at("/input")),
             None => self.agenda.push_back(Next::Step(id)),
         }
         Ok(())

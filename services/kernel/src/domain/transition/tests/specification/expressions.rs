@@ -33,5 +33,5 @@ fn descriptors_have_the_fields_that_the_specification_names() {
     fields("/runtime", &["name", "version", "metadata"]);
     fields("/task/startedAt", &["iso8601", "epoch"]);
     assert_eq!(output["task"]["startedAt"]["epoch"], json!({"seconds": 1_000, "milliseconds": 1_000_000}));
-    assert_eq!(output["workflow"]["startedAt"]["iso8601"], json!("1970-01-01T00:16:40Z"));
+    assert_eq!(output["workflow"]["startedAt"]["iso8601"], json!("1970-01-01T00:16:40.000Z"));
 }

@@ -10,9 +10,9 @@ const LOG: &str = "use:
     - logging:
         extend: EXTEND
         before:
-          - b: {emit: {event: {with: {source: s, type: before, data: \"${ \\\"Executing task '\\\\($task.reference)'...\\\" }\"}}}}
+          - b: {emit: {event: {with: {source: 'https://log.example', type: before, data: \"${ \\\"Executing task '\\\\($task.reference)'...\\\" }\"}}}}
         after:
-          - a: {emit: {event: {with: {source: s, type: after, data: \"${ $task.output }\"}}}}
+          - a: {emit: {event: {with: {source: 'https://log.example', type: after, data: \"${ $task.output }\"}}}}
 ";
 
 fn said(bench: &Bench) -> Vec<(String, serde_json::Value)> {

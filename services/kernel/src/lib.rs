@@ -22,7 +22,7 @@ use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 use orrery_types::UnixMillis;
 
-use crate::actors::{committer, executor, membership, partition, timer};
+use crate::actors::{committer, executor, listener, membership, partition, scheduler, timer};
 use crate::bus::members;
 use crate::kernel::{Kernel, Wiring};
 use crate::signing::DecisionSigner;
@@ -67,6 +67,8 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)
         .child(machine)
+        .child(listener::spec(kernel.clone()))
+        .child(scheduler::spec(kernel.clone()))
         .child(kernel.outbox.task(&kernel.bus))
         .child(bus_endpoint(move || bus::inbound::server(&served))))
 }

@@ -171,6 +171,11 @@ pub enum Command {
         /// What.
         text: String,
     },
+    /// An event, for whichever of the run's steps listens to it.
+    Event {
+        /// A CloudEvent in JSON.
+        event: Arc<Value>,
+    },
     /// Cancel the run.
     Cancel {
         /// Who.

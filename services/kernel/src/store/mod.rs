@@ -8,7 +8,9 @@ mod partitions;
 mod queries;
 mod reviews;
 mod rows;
+mod schedules;
 mod schema;
+mod subscriptions;
 mod timers;
 
 use std::sync::Arc;
@@ -26,7 +28,9 @@ pub use reviews::{
     CommentRow, ReviewDetails, ReviewFilter, ReviewOrder, ReviewPage, ReviewRow, ReviewView, VoteRow, Work,
     review_status,
 };
-pub use rows::{DefinitionRow, ErrandRow, JournalRow, RunRow, SnapshotRow, status};
+pub use rows::{DefinitionRow, ErrandRow, JournalRow, RunRow, ScheduleRow, SnapshotRow, status};
+pub use schedules::{NewSchedule, partition_of_schedule};
+pub use subscriptions::Listeners;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");

@@ -7,9 +7,11 @@ mod block;
 mod call;
 mod cancel;
 mod emit;
+mod extend;
 mod fork;
 mod human;
 mod iterate;
+mod listen;
 mod raise;
 mod run;
 mod set;
@@ -87,6 +89,7 @@ pub fn transition(
         Command::Delegate { review, by, to } => machine.delegate(&review, &by, &to)?,
         Command::Reassign { review, by, to } => machine.reassign(&review, &by, to)?,
         Command::Comment { review, by, id, text } => machine.comment(&review, &by, id, text)?,
+        Command::Event { event } => machine.hear(&event)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason),
     }
     machine.drive()?;

@@ -2,6 +2,7 @@
 //! table, and one line for it in [`Change`], [`of`] and [`Change::write`].
 
 mod reviews;
+mod subscriptions;
 
 use orrery_store::{AnyConnection, StoreError};
 
@@ -13,25 +14,31 @@ use crate::domain::state::State;
 pub enum Change {
     /// Of a review.
     Review(reviews::ReviewChange),
+    /// Of who listens to what.
+    Subscription(subscriptions::SubscriptionChange),
 }
 
 /// The changes that an event makes; `state` is the state after the move.
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
-    reviews::of(state, event).into_iter().map(Change::Review).collect()
+    let reviews = reviews::of(state, event).into_iter().map(Change::Review);
+    reviews.chain(subscriptions::of(state, event).map(Change::Subscription)).collect()
 }
 
 impl Change {
     /// The texts of any length, which may be replaced by references.
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        match self {
-            Self::Review(change) => change.texts_mut(),
-        }
+        let review = match self {
+            Self::Review(change) => Some(change),
+            Self::Subscription(_) => None,
+        };
+        review.into_iter().flat_map(reviews::ReviewChange::texts_mut)
     }
 
     /// Makes it, inside the caller's transaction.
     pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match self {
             Self::Review(change) => reviews::write(connection, change),
+            Self::Subscription(change) => subscriptions::write(connection, change),
         }
     }
 }

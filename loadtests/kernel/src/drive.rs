@@ -26,6 +26,7 @@ pub struct Figures {
     pub workflow_p99: Option<f64>,
     pub syncs_per_step: Option<f64>,
     pub cpu_per_step: f64,
+    pub lag: f64,
 }
 
 /// How long each workflow took, in the order in which they ended.
@@ -44,8 +45,9 @@ pub async fn measure(system: &Shared, concurrency: usize, window: Duration) -> a
     for sender in senders {
         sender.await??;
     }
+    let over = Instant::now();
     system.settle().await?;
-    figures
+    Ok(Figures { lag: over.elapsed().as_secs_f64(), ..figures? })
 }
 
 async fn send(system: Shared, stop: Arc<AtomicBool>, ended: Ended) -> anyhow::Result<()> {
@@ -89,6 +91,7 @@ async fn watch(system: &Shared, concurrency: usize, window: Duration, ended: &En
         workflow_p99: percentile(&workflows, 0.99),
         syncs_per_step: syncs.map(|per_s| per_s * seconds / count),
         cpu_per_step: cpu.as_secs_f64() / count,
+        lag: 0.0,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Workflows of ten trivial durable steps. All systems run beside each other, idle while another is measured, and take
 //! turns within each repetition, so that whatever else the machine does meets all of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ struct Results {
     seconds: u64,
     repetitions: usize,
     rows: Vec<Row>,
+    /// Longest, by store: how long events lagged behind when the load ended.
+    publish_lag_s: BTreeMap<&'static str, f64>,
 }
 
 /// Measures, prints and writes.
@@ -40,10 +43,16 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     }
     let cells = options.concurrency.iter().flat_map(|concurrency| systems.iter().map(move |it| (it, *concurrency)));
     let rows: Vec<Row> = cells.zip(&measured).map(|((it, at), measured)| Row::of(it.name(), at, measured)).collect();
+    let mut publish_lag_s = BTreeMap::new();
+    for (row, measured) in rows.iter().zip(&measured).filter(|(row, _)| row.system == "orrery") {
+        let lag = publish_lag_s.entry(row.store).or_insert(0.0_f64);
+        *lag = measured.iter().map(|it| it.lag).fold(*lag, f64::max);
+    }
     say(report::rows(&rows));
+    say(format!("events lagged behind by at most {publish_lag_s:.1?} s when a load ended"));
     compare(&rows);
     let (seconds, repetitions) = (options.seconds, options.repetitions);
-    report::write(&options.out, &Results { machine, steps_per_workflow: 10, seconds, repetitions, rows })?;
+    report::write(&options.out, &Results { machine, steps_per_workflow: 10, seconds, repetitions, rows, publish_lag_s })?;
     say(format!("written to {}", options.out.display()));
     Ok(())
 }

@@ -21,7 +21,8 @@ pub trait System: Send + Sync {
     /// Steps so far, by how long they took.
     async fn steps(&self) -> anyhow::Result<Histogram>;
 
-    /// Waits until nothing is under way any more, so that the next measurement has the machine for itself.
+    /// Waits until nothing is under way any more and all events are out, so that the next measurement has the machine for
+    /// itself.
     async fn settle(&self) -> anyhow::Result<()>;
 
     /// Its server processes.

@@ -1,19 +1,18 @@
 //! The kernel as it runs in production: its own release program, NATS that syncs each message, SQLite or PostgreSQL.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use orrery_bus::{Bus, CallContext, CloudEvent, subjects, verbs};
 use orrery_config::env;
-use orrery_proto::v1::{Caller, DeployRequest, ListDefinitionsRequest, StartTaskRequest};
+use orrery_proto::v1::{Caller, DeployRequest, ListDefinitionsRequest, StartTaskRequest, TaskStatus, WaitTaskRequest};
 use orrery_testkit::{NatsServer, PostgresServer, Process, eventually, eventually_within, free_port};
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 use super::System;
 use crate::histogram::Histogram;
@@ -33,19 +32,15 @@ pub enum Database {
     Postgresql,
 }
 
-/// Runs that somebody waits for, and those that were over before their sender knew their name.
-#[derive(Debug, Default)]
-struct Ends {
-    waiting: HashMap<String, oneshot::Sender<()>>,
-    early: HashMap<String, ()>,
-}
+/// Runs whose end was told to their sender or to the public, but not yet to both.
+type Ends = Arc<Mutex<HashSet<String>>>;
 
 /// A kernel with its servers.
 #[derive(Debug)]
 pub struct Orrery {
     database: Database,
     bus: Bus,
-    ends: Arc<Mutex<Ends>>,
+    unpublished: Ends,
     kernel: Process,
     metrics: String,
     nats: NatsServer,
@@ -71,9 +66,9 @@ impl Orrery {
         }
         let kernel = Process::start(command, &folder.path().join("kernel.log"))?;
         let bus = nats.connect("gateway").await?;
-        let ends = Arc::new(Mutex::new(Ends::default()));
+        let unpublished = Ends::default();
         let metrics = format!("http://127.0.0.1:{port}/metrics");
-        let system = Self { database, bus, ends, kernel, metrics, nats, postgres, _folder: folder };
+        let system = Self { database, bus, unpublished, kernel, metrics, nats, postgres, _folder: folder };
         system.ready().await?;
         system.listen().await?;
         system.deploy(&ten_steps()).await?;
@@ -90,19 +85,15 @@ impl Orrery {
         ready.map(drop).with_context(|| format!("the kernel did not start: {}", self.kernel.log()))
     }
 
-    /// Learns of ends from the events that every client of the platform sees.
+    /// Watches the events that every client of the platform sees, to know when all are out.
     async fn listen(&self) -> anyhow::Result<()> {
         let mut events = self.bus.subscribe(subjects::event(TENANT, "task", "completed")).await?;
         self.bus.client().flush().await?;
-        let ends = self.ends.clone();
+        let ends = self.unpublished.clone();
         tokio::spawn(async move {
             while let Some(message) = events.next().await {
                 let Ok(event) = serde_json::from_slice::<CloudEvent>(&message.payload) else { continue };
-                let mut ends = ends.lock();
-                match ends.waiting.remove(&event.subject) {
-                    Some(waiting) => drop(waiting.send(())),
-                    None => drop(ends.early.insert(event.subject, ())),
-                }
+                tell(&ends, event.subject);
             }
         });
         Ok(())
@@ -128,15 +119,11 @@ impl System for Orrery {
         let request =
             StartTaskRequest { caller: Some(caller()), workflow: WORKFLOW.to_owned(), ..StartTaskRequest::default() };
         let task = self.bus.call(verbs::kernel::START, &CallContext::within(PATIENCE), &request).await?;
-        let (sender, over) = oneshot::channel();
-        {
-            let mut ends = self.ends.lock();
-            if ends.early.remove(&task.id).is_some() {
-                return Ok(());
-            }
-            ends.waiting.insert(task.id.clone(), sender);
-        }
-        tokio::time::timeout(PATIENCE, over).await.with_context(|| format!("{} did not end", task.id))??;
+        let within_ms = u64::try_from(PATIENCE.as_millis())?;
+        let request = WaitTaskRequest { caller: Some(caller()), task_id: task.id, within_ms };
+        let task = self.bus.call(verbs::kernel::WAIT, &CallContext::within(PATIENCE), &request).await?;
+        ensure!(task.status() == TaskStatus::Completed, "{} is {:?}: {}", task.id, task.status(), task.error_json);
+        tell(&self.unpublished, task.id);
         Ok(())
     }
 
@@ -145,14 +132,20 @@ impl System for Orrery {
     }
 
     async fn settle(&self) -> anyhow::Result<()> {
-        // Events leave in the order of the commits, so the last run's end is behind everything else.
-        let nobody_waits = || async { self.ends.lock().waiting.is_empty().then_some(()) };
-        eventually_within(PATIENCE, nobody_waits).await.context("runs are still under way")
+        let all_told = || async { self.unpublished.lock().is_empty().then_some(()) };
+        eventually_within(PATIENCE, all_told).await.context("events lag behind the journal by minutes")
     }
 
     fn processes(&self) -> Vec<u32> {
         let postgres = self.postgres.as_ref().map(|server| server.process().id());
         [self.kernel.id(), self.nats.process().id()].into_iter().chain(postgres).collect()
+    }
+}
+
+fn tell(ends: &Ends, run: String) {
+    let mut ends = ends.lock();
+    if !ends.remove(&run) {
+        ends.insert(run);
     }
 }
 

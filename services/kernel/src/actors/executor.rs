@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use orrery_supervise::ActorSpec;
+<<<<<<< HEAD
 use orrery_telemetry::STEP_DURATION;
+=======
+use orrery_types::TenantId;
+>>>>>>> 2da7096ab3af360c777d733a8ee05cc24ce166a3
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
@@ -29,6 +33,18 @@ pub struct Perform {
     pub run: Arc<Run>,
     /// What.
     pub effects: Vec<Effect>,
+}
+
+/// Tells another run something, and notes when that is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RunErrand {
+    /// Of both runs.
+    pub tenant: TenantId,
+    /// Under which it is stored.
+    pub id: String,
+    /// What.
+    pub errand: Effect,
 }
 
 /// Owns the calls under way.
@@ -62,11 +78,22 @@ impl Handler<Perform> for Executor {
                         ctx.cancel_future(call);
                     }
                 }
-                errand => {
-                    ctx.spawn(errands::run(self.kernel.clone(), run.clone(), errand).into_actor(self));
-                }
+                // The others go elsewhere: into the outbox, to other runs, or back to this one.
+                Effect::Publish(_)
+                | Effect::Continue
+                | Effect::StartChild(_)
+                | Effect::CancelChild { .. }
+                | Effect::NotifyParent { .. } => {}
             }
         }
+    }
+}
+
+impl Handler<RunErrand> for Executor {
+    type Result = ();
+
+    fn handle(&mut self, RunErrand { tenant, id, errand }: RunErrand, ctx: &mut Self::Context) {
+        ctx.spawn(errands::run(self.kernel.clone(), tenant, id, errand).into_actor(self));
     }
 }
 
@@ -87,7 +114,9 @@ impl Executor {
                 let _slot = slots.acquire().await;
                 kernel.providers.perform(&run, &call).await
             };
-            kernel.deliver(&run.tenant, &run.id, Command::FinishCall { key: call.key, outcome }).await;
+            let finish = Command::FinishCall { key: call.key, outcome };
+            // A result that nobody waits for any more is of an attempt that is over.
+            let _stale = kernel.deliver(&run.tenant, &run.id, finish).await;
             // From the commit that asked for the call to the commit of what came of it.
             metrics::histogram!(STEP_DURATION).record(began.elapsed().as_secs_f64());
         };

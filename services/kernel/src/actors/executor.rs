@@ -7,11 +7,8 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use orrery_supervise::ActorSpec;
-<<<<<<< HEAD
 use orrery_telemetry::STEP_DURATION;
-=======
 use orrery_types::TenantId;
->>>>>>> 2da7096ab3af360c777d733a8ee05cc24ce166a3
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 

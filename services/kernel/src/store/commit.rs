@@ -12,7 +12,7 @@ use orrery_store::{AnyConnection, StoreError};
 use super::changes::{self, Change};
 use super::rows::{ErrandRow, JournalRow, RunRow, SnapshotRow};
 use super::schema::{errands, inbox, partitions, runs, snapshots};
-use super::{journal, status};
+use super::{journal, partition_of, status};
 use crate::domain::state::State;
 use crate::domain::transition::Transition;
 
@@ -53,6 +53,19 @@ enum RunChange {
     None,
 }
 
+impl RunChange {
+    fn between(before: &State, after: &State) -> Self {
+        if before.seq == 0 {
+            return Self::Insert(Box::new(RunRow::of(after)));
+        }
+        let goes_on = |state: &State| RunRow::status_of(state) == status::RUNNING;
+        match goes_on(before) && goes_on(after) && before.wake_at() == after.wake_at() {
+            true => Self::None,
+            false => Self::Update(Box::new(RunRow::of(after))),
+        }
+    }
+}
+
 /// The key under which a task was started.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StartKey {
@@ -90,29 +103,19 @@ impl Move {
         key: Option<StartKey>,
     ) -> Result<Self, serde_json::Error> {
         let after = &moved.state;
-        let row = RunRow::of(after);
         let snapshot = (after.seq / SNAPSHOT_EVENTS > before.seq / SNAPSHOT_EVENTS && !after.is_over())
             .then(|| SnapshotRow::of(after))
             .transpose()?;
         Ok(Self {
-            partition: row.partition,
+            partition: partition_of(&after.run.tenant, &after.run.id),
             epoch,
-            journal: JournalRow::of(&row.id, after.seq, &moved.events)?,
+            run: RunChange::between(before, after),
+            journal: JournalRow::of(after.run.id.as_str(), after.seq, &moved.events)?,
             snapshot,
             errands: ErrandRow::all(after, &moved.effects)?,
             changes: moved.events.iter().flat_map(|event| changes::of(after, event)).collect(),
             outbox,
             key,
-            run: if before.seq == 0 {
-                RunChange::Insert(Box::new(row))
-            } else if row.status == status::RUNNING
-                && RunRow::status_of(before) == status::RUNNING
-                && before.wake_at() == after.wake_at()
-            {
-                RunChange::None
-            } else {
-                RunChange::Update(Box::new(row))
-            },
         })
     }
 

@@ -88,7 +88,11 @@ async fn identifiers_are_new_each_time_and_recorded() {
     let (a, b) = (output["a"].as_str().unwrap(), output["b"].as_str().unwrap());
     assert!(a.len() == 36 && b.len() == 36 && a != b, "{a} {b}");
     let history = system.history(&task.id).await;
-    assert!(history.iter().any(|event| event.pointer == "/do/0/a" && event.kind == "step.completed" && event.data_json.contains(a)));
+    assert!(
+        history
+            .iter()
+            .any(|event| event.pointer == "/do/0/a" && event.kind == "step.completed" && event.data_json.contains(a))
+    );
 }
 
 #[tokio::test]

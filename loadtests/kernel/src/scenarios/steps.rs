@@ -52,7 +52,10 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     say(format!("events lagged behind by at most {publish_lag_s:.1?} s when a load ended"));
     compare(&rows);
     let (seconds, repetitions) = (options.seconds, options.repetitions);
-    report::write(&options.out, &Results { machine, steps_per_workflow: 10, seconds, repetitions, rows, publish_lag_s })?;
+    report::write(
+        &options.out,
+        &Results { machine, steps_per_workflow: 10, seconds, repetitions, rows, publish_lag_s },
+    )?;
     say(format!("written to {}", options.out.display()));
     Ok(())
 }

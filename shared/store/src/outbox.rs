@@ -15,7 +15,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Text};
 use futures::stream::{self, StreamExt as _};
 use orrery_bus::Bus;
 use orrery_supervise::TaskSpec;
@@ -35,8 +38,6 @@ diesel::table! {
 
 /// Rows read at once.
 const BATCH: i64 = 256;
-/// Rows of one insert.
-const ROWS_PER_INSERT: usize = 1_000;
 /// Publishes under way at once.
 const IN_FLIGHT: usize = 64;
 /// A look at the table even if nobody said that there is something in it.
@@ -69,15 +70,59 @@ struct Row {
 
 /// Adds messages inside the caller's transaction. Call [`Pump::wake`] after it has committed.
 pub fn insert(connection: &mut AnyConnection, messages: &[Message]) -> QueryResult<()> {
-    for chunk in messages.chunks(ROWS_PER_INSERT) {
-        // SQLite takes several rows in one statement only through its own connection type.
-        match connection {
-            AnyConnection::Postgres(postgres) => diesel::insert_into(outbox::table).values(chunk).execute(postgres)?,
-            AnyConnection::Sqlite(sqlite) => diesel::insert_into(outbox::table).values(chunk).execute(sqlite)?,
-        };
+    if messages.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    match connection {
+        AnyConnection::Postgres(postgres) => Append::of(messages).execute(postgres).map(drop),
+        AnyConnection::Sqlite(sqlite) => messages
+            .iter()
+            .try_for_each(|message| diesel::insert_into(outbox::table).values(message).execute(sqlite).map(drop)),
+    }
 }
+
+/// One statement for any number of rows, so that PostgreSQL plans it once: a list of values would be another statement
+/// for each length.
+#[derive(Debug)]
+struct Append<'a> {
+    subjects: Vec<&'a str>,
+    ids: Vec<&'a str>,
+    payloads: Vec<&'a [u8]>,
+    times: Vec<i64>,
+}
+
+impl<'a> Append<'a> {
+    fn of(messages: &'a [Message]) -> Self {
+        Self {
+            subjects: messages.iter().map(|it| it.subject.as_str()).collect(),
+            ids: messages.iter().map(|it| it.message_id.as_str()).collect(),
+            payloads: messages.iter().map(|it| it.payload.as_slice()).collect(),
+            times: messages.iter().map(|it| it.created_ms).collect(),
+        }
+    }
+}
+
+impl QueryId for Append<'_> {
+    type QueryId = Append<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for Append<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO outbox (subject, message_id, payload, created_ms) SELECT * FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.subjects)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.payloads)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.times)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<PgConnection> for Append<'_> {}
 
 /// How many messages have not been acknowledged.
 pub fn pending(connection: &mut AnyConnection) -> QueryResult<i64> {

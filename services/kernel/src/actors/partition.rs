@@ -13,18 +13,18 @@ use std::time::Duration;
 use actix::prelude::*;
 use orrery_errors::{Error, ErrorCode};
 use orrery_supervise::{ActorSpec, SupervisedContext as _};
-use orrery_types::{TaskId, TenantId};
+use orrery_types::{TaskId, TenantId, UnixMillis};
 use tokio::sync::oneshot;
 
 use super::committer::Commit;
 use super::executor::{Perform, RunErrand};
 use super::timer::SetWake;
-use super::work::Work;
+use super::work::{self, Outcome, Work};
 use crate::domain::command::{Command, Run};
 use crate::domain::definition::Definition;
 use crate::domain::effect::Effect;
 use crate::domain::state::State;
-use crate::domain::transition::{Transition, unfinished};
+use crate::domain::transition::unfinished;
 use crate::error::ActError;
 use crate::kernel::Kernel;
 use crate::store::{Entry, ErrandRow, RunRow, StartKey, partition_of};
@@ -39,6 +39,10 @@ const WAITING_MAX: usize = 256;
 const BUSY_MAX: usize = 250_000;
 /// Runs that wait and are held all the same, since the next command may come soon.
 const IDLE_MAX: usize = 2_048;
+/// Commands that are decided together.
+const BATCH_MAX: usize = 64;
+/// Batches that are decided at the same time, so that one expression that takes long does not hold up all.
+const DECIDING_MAX: usize = 2;
 /// How old the row of a run that goes on may become.
 const VIEW_AGE: Duration = Duration::from_secs(1);
 
@@ -115,9 +119,20 @@ struct Slot {
     stale_view: bool,
 }
 
+/// A command on its way through decision and commit.
+struct Job {
+    run: TaskId,
+    work: Work,
+    answer: Option<Answer>,
+}
+
 /// Owns its runs.
 pub struct Partition {
     kernel: Arc<Kernel>,
+    /// What is decided next, together.
+    ready: Vec<Job>,
+    /// Batches that are being decided.
+    deciding: usize,
     runs: HashMap<TaskId, Slot>,
     /// Runs that wait, in the order in which they began to; some may be busy again or gone.
     idle: VecDeque<TaskId>,
@@ -128,6 +143,8 @@ pub struct Partition {
 pub fn spec(kernel: Arc<Kernel>, index: i32) -> ActorSpec<Partition> {
     let fresh = move || Partition {
         kernel: kernel.clone(),
+        ready: Vec::new(),
+        deciding: 0,
         runs: HashMap::new(),
         idle: VecDeque::new(),
         watchers: HashMap::new(),
@@ -220,23 +237,37 @@ impl Partition {
         };
         slot.busy = true;
         let Waiting { command, key, answer } = waiting;
-        let work = Work { kernel: self.kernel.clone(), state, definition, epoch, command, key };
-        let id = id.clone();
-        let finish = move |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.finish(&id, outcome, answer, ctx);
-        ctx.spawn(work.run().into_actor(self).map(finish));
+        let work = Work { state, definition, epoch, command, key };
+        self.ready.push(Job { run: id.clone(), work, answer });
+        self.decide(ctx);
     }
 
-    fn finish(
-        &mut self,
-        id: &TaskId,
-        outcome: Result<Option<Box<(Transition, bool)>>, ActError>,
-        answer: Option<Answer>,
-        ctx: &mut Context<Self>,
-    ) {
+    /// Decides what is ready, unless enough is being decided; commits it while the next is decided.
+    fn decide(&mut self, ctx: &mut Context<Self>) {
+        if self.deciding >= DECIDING_MAX || self.ready.is_empty() {
+            return;
+        }
+        self.deciding += 1;
+        let batch = self.ready.drain(..self.ready.len().min(BATCH_MAX));
+        let (works, jobs): (Vec<_>, Vec<_>) = batch.map(|job| (job.work, (job.run, job.answer))).unzip();
+        let kernel = self.kernel.clone();
+        let deciding = work::decide(kernel.clone(), works).into_actor(self).then(move |decided, actor, ctx| {
+            actor.deciding -= 1;
+            actor.decide(ctx);
+            work::commit(kernel, decided).into_actor(actor)
+        });
+        ctx.spawn(deciding.map(move |outcomes, actor, ctx| {
+            for ((run, answer), outcome) in jobs.into_iter().zip(outcomes) {
+                actor.finish(&run, outcome, answer, ctx);
+            }
+        }));
+    }
+
+    fn finish(&mut self, id: &TaskId, outcome: Outcome, answer: Option<Answer>, ctx: &mut Context<Self>) {
         let Some(slot) = self.runs.get_mut(id) else {
             // The partition was let go meanwhile. What was committed is committed; the new owner acts on it.
             let result = match outcome {
-                Ok(Some(moved)) => Ok(Arc::new(moved.0.state)),
+                Ok(Some(moved)) => Ok(Arc::new(moved.transition.state)),
                 Ok(None) => Err(ActError::Moved),
                 Err(error) => Err(error),
             };
@@ -248,13 +279,13 @@ impl Partition {
         slot.busy = false;
         let result = match outcome {
             Ok(Some(moved)) => {
-                let (moved, left_row) = *moved;
-                let state = Arc::new(moved.state);
-                slot.stale_view = left_row;
+                let state = Arc::new(moved.transition.state);
+                slot.stale_view = moved.left_row;
+                let before = slot.held.as_ref().and_then(|(held, _)| held.wake_at());
                 if let Some((held, _)) = &mut slot.held {
                     *held = state.clone();
                 }
-                if let Err(error) = self.perform(&state, moved.effects, ctx) {
+                if let Err(error) = self.perform(&state, before, moved.transition.effects, ctx) {
                     // The move is durable, so nothing is lost: a fresh instance takes it up from the journal.
                     ctx.fail(error);
                 }
@@ -285,12 +316,21 @@ impl Partition {
     }
 
     /// Hands the effects of a committed move on.
-    fn perform(&mut self, state: &Arc<State>, effects: Vec<Effect>, ctx: &mut Context<Self>) -> Result<(), Error> {
+    fn perform(
+        &mut self,
+        state: &Arc<State>,
+        woken_at: Option<UnixMillis>,
+        effects: Vec<Effect>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Error> {
         let wiring = self.kernel.wiring()?;
         let busy = |error| crate::error::busy(&error);
-        let wake = SetWake { tenant: state.run.tenant.clone(), run: state.run.id.clone(), at: state.wake_at() };
         // Nobody waits for the answers: what these are told is in the journal, and told again after a restart.
-        drop(wiring.timer.try_send(wake).map_err(busy)?);
+        let at = state.wake_at();
+        if at != woken_at {
+            let wake = SetWake { tenant: state.run.tenant.clone(), run: state.run.id.clone(), at };
+            drop(wiring.timer.try_send(wake).map_err(busy)?);
+        }
         let (mut calls, mut again) = (Vec::new(), false);
         for (index, effect) in effects.into_iter().enumerate() {
             match effect {
@@ -344,7 +384,7 @@ impl Partition {
             let Some((state, _)) = &slot.held else { continue };
             slot.stale_view = false;
             // Losing one costs the view a second; the journal is what counts.
-            drop(wiring.committer.try_send(Commit(Entry::View(Box::new(RunRow::of(state))))));
+            drop(wiring.committer.try_send(Commit(vec![Entry::View(Box::new(RunRow::of(state)))])));
         }
     }
 }
@@ -393,7 +433,8 @@ impl Handler<TakeUp> for Partition {
             for (state, definition) in recovered.runs {
                 let id = state.run.id.clone();
                 actor.runs.insert(id, Slot::new(partition, Some((state.clone(), definition))));
-                actor.perform(&state, unfinished(&state), ctx)?;
+                // The timer reads its rows itself.
+                actor.perform(&state, state.wake_at(), unfinished(&state), ctx)?;
             }
             Ok(())
         }))

@@ -9,6 +9,7 @@ mod queries;
 mod rows;
 mod schema;
 mod timers;
+mod views;
 
 use std::sync::Arc;
 

@@ -8,11 +8,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use orrery_errors::{Error, ErrorCode};
 use orrery_supervise::{ActorSpec, SupervisedContext as _};
+use orrery_telemetry::STEP_DURATION;
 use orrery_types::{TaskId, TenantId, UnixMillis};
 use tokio::sync::oneshot;
 
@@ -27,6 +28,7 @@ use crate::domain::state::State;
 use crate::domain::transition::unfinished;
 use crate::error::ActError;
 use crate::kernel::Kernel;
+use crate::providers::Providers;
 use crate::store::{Entry, ErrandRow, RunRow, StartKey, partition_of};
 
 /// Partition actors in one process.
@@ -106,6 +108,15 @@ struct Waiting {
     command: Command,
     key: Option<StartKey>,
     answer: Option<Answer>,
+    /// For the result of a call that was answered at once: when it was asked for.
+    asked: Option<Instant>,
+}
+
+impl Waiting {
+    /// A command of the run to itself.
+    fn own(command: Command, asked: Option<Instant>) -> Self {
+        Self { command, key: None, answer: None, asked }
+    }
 }
 
 /// A run in memory.
@@ -124,6 +135,7 @@ struct Job {
     run: TaskId,
     work: Work,
     answer: Option<Answer>,
+    asked: Option<Instant>,
 }
 
 /// Owns its runs.
@@ -184,7 +196,7 @@ impl Partition {
             return Err(full.retry_after(Duration::from_secs(1)).into());
         }
         let (answer, answered) = oneshot::channel();
-        slot.waiting.push_back(Waiting { command: act.command, key, answer: Some(answer) });
+        slot.waiting.push_back(Waiting { command: act.command, key, answer: Some(answer), asked: None });
         Ok(answered)
     }
 
@@ -236,9 +248,9 @@ impl Partition {
             return self.forget(id, &ActError::Moved);
         };
         slot.busy = true;
-        let Waiting { command, key, answer } = waiting;
+        let Waiting { command, key, answer, asked } = waiting;
         let work = Work { state, definition, epoch, command, key };
-        self.ready.push(Job { run: id.clone(), work, answer });
+        self.ready.push(Job { run: id.clone(), work, answer, asked });
         self.decide(ctx);
     }
 
@@ -249,7 +261,7 @@ impl Partition {
         }
         self.deciding += 1;
         let batch = self.ready.drain(..self.ready.len().min(BATCH_MAX));
-        let (works, jobs): (Vec<_>, Vec<_>) = batch.map(|job| (job.work, (job.run, job.answer))).unzip();
+        let (works, jobs): (Vec<_>, Vec<_>) = batch.map(|job| (job.work, (job.run, job.answer, job.asked))).unzip();
         let kernel = self.kernel.clone();
         let deciding = work::decide(kernel.clone(), works).into_actor(self).then(move |decided, actor, ctx| {
             actor.deciding -= 1;
@@ -257,8 +269,11 @@ impl Partition {
             work::commit(kernel, decided).into_actor(actor)
         });
         ctx.spawn(deciding.map(move |outcomes, actor, ctx| {
-            for ((run, answer), outcome) in jobs.into_iter().zip(outcomes) {
+            for ((run, answer, asked), outcome) in jobs.into_iter().zip(outcomes) {
                 actor.finish(&run, outcome, answer, ctx);
+                if let Some(asked) = asked {
+                    metrics::histogram!(STEP_DURATION).record(asked.elapsed().as_secs_f64());
+                }
             }
         }));
     }
@@ -331,10 +346,10 @@ impl Partition {
             let wake = SetWake { tenant: state.run.tenant.clone(), run: state.run.id.clone(), at };
             drop(wiring.timer.try_send(wake).map_err(busy)?);
         }
-        let (mut calls, mut again) = (Vec::new(), false);
+        let (mut calls, mut own) = (Vec::new(), Vec::new());
         for (index, effect) in effects.into_iter().enumerate() {
             match effect {
-                Effect::Continue => again = true,
+                Effect::Continue => own.push(Waiting::own(Command::Continue, None)),
                 // Written to the outbox with the move.
                 Effect::Publish(_) => {}
                 errand if errand.is_errand() => {
@@ -342,16 +357,23 @@ impl Partition {
                         RunErrand { tenant: state.run.tenant.clone(), id: ErrandRow::id(state, index), errand };
                     drop(wiring.executor.try_send(errand).map_err(busy)?);
                 }
-                call => calls.push(call),
+                Effect::Call(call) => match Providers::at_once(&call) {
+                    Some(reply) => {
+                        let finish = Command::FinishCall { key: call.key, outcome: Ok(reply) };
+                        own.push(Waiting::own(finish, Some(Instant::now())));
+                    }
+                    None => calls.push(Effect::Call(call)),
+                },
+                other => calls.push(other),
             }
         }
         if !calls.is_empty() {
             drop(wiring.executor.try_send(Perform { run: state.run.clone(), effects: calls }).map_err(busy)?);
         }
-        if again {
+        if !own.is_empty() {
             let id = state.run.id.clone();
             if let Some(slot) = self.runs.get_mut(&id) {
-                slot.waiting.push_back(Waiting { command: Command::Continue, key: None, answer: None });
+                slot.waiting.extend(own);
             }
             self.proceed(&id, ctx);
         }

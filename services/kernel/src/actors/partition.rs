@@ -91,9 +91,9 @@ pub struct LetGo {
     pub partition: i32,
 }
 
-/// Answered when a run is over.
+/// Answered when a run is over: with its last state, if that is still in memory.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Option<Arc<State>>")]
 pub struct Watch {
     /// Its tenant.
     pub tenant: TenantId,
@@ -148,7 +148,7 @@ pub struct Partition {
     runs: HashMap<TaskId, Slot>,
     /// Runs that wait, in the order in which they began to; some may be busy again or gone.
     idle: VecDeque<TaskId>,
-    watchers: HashMap<TaskId, Vec<oneshot::Sender<()>>>,
+    watchers: HashMap<TaskId, Vec<oneshot::Sender<Arc<State>>>>,
 }
 
 /// The supervised actor for every virtual partition `p` with `p % ACTORS == index`.
@@ -306,7 +306,7 @@ impl Partition {
                 }
                 if state.is_over() {
                     for watcher in self.watchers.remove(id).into_iter().flatten() {
-                        let _nobody_waits = watcher.send(());
+                        let _nobody_waits = watcher.send(state.clone());
                     }
                 }
                 Ok(state)
@@ -472,7 +472,7 @@ impl Handler<LetGo> for Partition {
 }
 
 impl Handler<Watch> for Partition {
-    type Result = ResponseActFuture<Self, ()>;
+    type Result = ResponseActFuture<Self, Option<Arc<State>>>;
 
     fn handle(&mut self, Watch { tenant, run }: Watch, _ctx: &mut Self::Context) -> Self::Result {
         let (watcher, watched) = oneshot::channel();
@@ -487,16 +487,17 @@ impl Handler<Watch> for Partition {
                     Ok(crate::store::Found::UnderWay(_))
                 )
             {
-                return;
+                return None;
             }
             // An actor that goes away says nothing of the run: who asked looks again.
-            let _ended = watched.await;
+            watched.await.ok()
         };
-        Box::pin(watching.into_actor(self).map(|(), actor, _| {
+        Box::pin(watching.into_actor(self).map(|ended, actor, _| {
             actor.watchers.retain(|_, watchers| {
                 watchers.retain(|watcher| !watcher.is_closed());
                 !watchers.is_empty()
             });
+            ended
         }))
     }
 }

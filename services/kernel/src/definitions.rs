@@ -14,12 +14,15 @@ use crate::store::{DefinitionRow, KernelStore};
 /// Compiled definitions kept; the rest is compiled again when needed.
 const KEPT_MAX: usize = 512;
 
+/// A deployed definition and its compiled form.
+pub type Resolved = (DefinitionRow, Arc<Definition>);
+
 /// The cache.
 pub struct Definitions {
     store: KernelStore,
     compiled: Mutex<HashMap<String, Arc<Definition>>>,
     /// What references that name a version or a hash stand for, which never changes (K-2).
-    named: Mutex<HashMap<(String, String), (DefinitionRow, Arc<Definition>)>>,
+    named: Mutex<HashMap<(String, String), Resolved>>,
 }
 
 impl fmt::Debug for Definitions {

@@ -130,7 +130,7 @@ async fn a_review_goes_from_hand_to_hand(mut system: System) {
 
     let id = reviews[1].clone();
     claim(&system, bob(), &id).await.unwrap();
-    assert_eq!(inbox(&system, bob(), ReviewView::Mine, 9, "").await.0, [id.clone()]);
+    assert_eq!(inbox(&system, bob(), ReviewView::Mine, 9, "").await.0, std::slice::from_ref(&id));
     assert_eq!(work(&system, bob()).await, (1, 2, 0, 3));
     let carl = caller("carl", "clerk");
     let delegate = DelegateReviewRequest {
@@ -146,7 +146,7 @@ async fn a_review_goes_from_hand_to_hand(mut system: System) {
     system.kill_kernel();
     system.start_kernel().await;
     assert_eq!(verb(&system, verbs::kernel::DELEGATE, delegate).await.unwrap().claimed_at_ms, held.claimed_at_ms);
-    assert_eq!(inbox(&system, carl.clone(), ReviewView::Mine, 9, "").await.0, [id.clone()]);
+    assert_eq!(inbox(&system, carl.clone(), ReviewView::Mine, 9, "").await.0, std::slice::from_ref(&id));
     let said = |text: &str| CommentReviewRequest { caller: Some(alice()), review_id: id.clone(), text: text.into() };
     verb(&system, verbs::kernel::COMMENT, said("the amount is net")).await.unwrap();
     let shown = verb(&system, verbs::kernel::COMMENT, said("the amount is net")).await.unwrap();

@@ -13,6 +13,7 @@ use crate::actors::committer::Committer;
 use crate::actors::executor::Executor;
 use crate::actors::partition::{Act, Partition, Start};
 use crate::actors::timer::Timer;
+use crate::config::KernelConfig;
 use crate::definitions::Definitions;
 use crate::domain::command::Command;
 use crate::domain::state::State;
@@ -51,15 +52,15 @@ pub struct Kernel {
 
 impl Kernel {
     /// Not wired yet.
-    pub fn new(store: KernelStore, bus: Bus) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(store: KernelStore, bus: Bus, config: &KernelConfig) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self {
             definitions: Definitions::new(store.clone()),
-            providers: Providers::new(&bus, store.clone()),
+            providers: Providers::new(&bus, store.clone(), config)?,
             outbox: store.pump(),
             store,
             bus,
             wiring: OnceLock::new(),
-        })
+        }))
     }
 
     /// Gives the actors to each other; before the tree starts.

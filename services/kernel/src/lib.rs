@@ -4,11 +4,12 @@
 
 mod actors;
 mod bus;
+pub mod config;
 mod definitions;
 pub mod domain;
 pub mod error;
 mod kernel;
-mod providers;
+pub mod providers;
 pub mod store;
 
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use crate::store::KernelStore;
 /// the journal, and calls that were under way go out again under their keys.
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
-    let kernel = Kernel::new(store, context.bus);
+    let config = context.config.section()?;
+    let kernel = Kernel::new(store, context.bus, &config).map_err(ServiceError::prepare)?;
     let committer = committer::spec(kernel.clone());
     let executor = executor::spec(kernel.clone());
     let timer = timer::spec(kernel.clone());

@@ -6,13 +6,14 @@ use orrery_types::{TaskId, UnixMillis};
 use serde_json::Value;
 
 use super::command::{Parent, Run};
-use super::definition::{Function, Pointer};
+use super::definition::{Pointer, Target};
+use super::expression::Sealed;
 use super::fault::Fault;
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Call a function of the platform.
+    /// Call a function of the platform, or something outside.
     Call(Call),
     /// Give a call up: its result is no longer wanted.
     CancelCall {
@@ -47,9 +48,11 @@ pub struct Call {
     /// `<run>/<pointer>/<iteration>/<attempt>`.
     pub key: String,
     /// Which function.
-    pub function: Function,
+    pub function: Target,
     /// Its arguments.
     pub arguments: Value,
+    /// What of them rests on secrets.
+    pub sealed: Sealed,
     /// The step's pointer.
     pub pointer: Pointer,
     /// When the step gives up.

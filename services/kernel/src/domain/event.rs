@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::Run;
-use super::definition::{Function, Pointer};
+use super::definition::{Pointer, Target};
 use super::fault::Fault;
 use super::review::Decision;
 use super::state::{Frame, FrameId};
@@ -162,7 +162,7 @@ pub enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The function.
-    pub function: Function,
+    pub function: Target,
     /// Of the arguments.
     pub input_digest: Sha256Digest,
     /// Of the result.

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::Run;
-use super::definition::{Function, Pointer};
+use super::definition::{Pointer, Target};
 use super::event::{Event, Fact};
+use super::expression::Sealed;
 use super::fault::Fault;
 use super::review::Review;
 
@@ -90,9 +91,12 @@ pub enum Activity {
         /// Its key.
         key: String,
         /// Which function.
-        function: Function,
+        function: Target,
         /// Its arguments.
         arguments: Arc<Value>,
+        /// What of them rests on secrets.
+        #[serde(default, skip_serializing_if = "Sealed::is_empty")]
+        sealed: Sealed,
         /// When it gives up.
         deadline_at: UnixMillis,
     },

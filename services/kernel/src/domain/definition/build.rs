@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::duration::DurationSpec;
 use super::model::{Definition, Directive, Document, Intake, Kind, Outcome, RetryPolicy, Task, Transform};
 use super::source::{Source, escape};
-use super::{Pointer, Problem, hash};
+use super::{Pointer, Problem, calls, hash};
 use crate::domain::expression::{CompileError, Program, Template};
 
 /// Tasks that one definition may hold.
@@ -26,13 +26,24 @@ pub type Scope = BTreeSet<String>;
 
 /// Compiles.
 pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
-    let mut builder =
-        Builder { source, problems: Vec::new(), tasks: HashMap::new(), lists: HashMap::new(), retries: HashMap::new() };
+    let mut builder = Builder {
+        source,
+        problems: Vec::new(),
+        tasks: HashMap::new(),
+        lists: HashMap::new(),
+        retries: HashMap::new(),
+        secrets: Vec::new(),
+        inside_function: None,
+        function_calls: Vec::new(),
+    };
     let scope: Scope = STANDARD.iter().map(|&name| name.to_owned()).collect();
     let root = Map::new();
     let root = source.value.as_object().unwrap_or(&root);
     builder.refuse_unsupported(root);
     builder.collect_retries(&scope);
+    builder.collect_secrets();
+    builder.collect_authentications();
+    builder.collect_functions(&scope);
     let input = builder.intake("", root, &scope);
     let output = builder.outcome("", root, &scope);
     let timeout = builder.timeout("", root, &scope);
@@ -64,6 +75,12 @@ pub struct Builder<'a> {
     tasks: HashMap<Pointer, Arc<Task>>,
     lists: HashMap<Pointer, Vec<Arc<Task>>>,
     pub(super) retries: HashMap<String, Arc<RetryPolicy>>,
+    /// What `use.secrets` names.
+    pub(super) secrets: Vec<String>,
+    /// The function of `use.functions` that is being compiled.
+    pub(super) inside_function: Option<String>,
+    /// Which function calls which, and where.
+    pub(super) function_calls: Vec<(String, String, String)>,
 }
 
 impl Builder<'_> {
@@ -82,7 +99,7 @@ impl Builder<'_> {
         if root.contains_key("schedule") {
             self.problem("/schedule", "this kernel does not run schedules yet: start the workflow by a call");
         }
-        for part in ["authentications", "extensions", "functions", "secrets", "catalogs"] {
+        for part in ["extensions", "catalogs"] {
             if root.get("use").is_some_and(|it| it.get(part).is_some()) {
                 self.problem(&format!("/use/{part}"), format!("this kernel does not run `use.{part}` yet"));
             }
@@ -124,6 +141,17 @@ impl Builder<'_> {
         let pointer: Pointer = pointer.into();
         self.lists.insert(pointer.clone(), task.into_iter().collect());
         pointer
+    }
+
+    /// The list that holds the task of a function of `use.functions`; it stands where the task does.
+    pub(super) fn function_pointer(name: &str) -> Pointer {
+        format!("/use/functions/{}", escape(name)).into()
+    }
+
+    /// Compiles a function of `use.functions`.
+    pub(super) fn function(&mut self, name: &str, at: String, body: &Value, scope: &Scope) {
+        let task = self.task(name, 0, at, body, &[], scope, 0);
+        self.lists.insert(Self::function_pointer(name), task.into_iter().collect());
     }
 
     #[allow(clippy::too_many_arguments)] // one task's place: name, index, pointer, siblings and scope belong together
@@ -214,7 +242,7 @@ impl Builder<'_> {
         match Program::compile(value?.as_str()?, scope) {
             Ok(program) => Some(program),
             Err(error) => {
-                self.problem(at, error.to_string());
+                self.problem(at, calls::explain(&error));
                 None
             }
         }
@@ -230,7 +258,7 @@ impl Builder<'_> {
         match compile(value, scope) {
             Ok(template) => Some(template),
             Err((inner, error)) => {
-                self.problem(&format!("{at}{inner}"), error.to_string());
+                self.problem(&format!("{at}{inner}"), calls::explain(&error));
                 None
             }
         }

@@ -3,7 +3,9 @@
 //! K-8: a definition that is accepted runs. Unknown fields, targets, functions and variables, and parts of the DSL that
 //! this kernel does not run, are refused with line and reason when it is deployed, not when it runs.
 
+mod authentication;
 mod build;
+mod calls;
 pub mod duration;
 mod function;
 mod hash;
@@ -12,18 +14,21 @@ mod model;
 mod problem;
 mod schema;
 mod source;
+mod target;
+mod uri;
 
 use std::sync::Arc;
 
 pub use function::Function;
 pub use hash::digest;
 pub use model::{
-    Backoff, Branch, Call, Case, Catch, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, Intake, Kind,
-    Outcome, RetryPolicy, SubWorkflow, Task, Transform,
+    Backoff, Branch, Call, Case, Catch, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, FunctionCall,
+    Intake, Kind, Outcome, RetryPolicy, SubWorkflow, Task, Transform,
 };
 pub use problem::{Problem, Problems};
 pub use schema::violations;
-pub use source::SOURCE_BYTES_MAX;
+pub use source::{SOURCE_BYTES_MAX, escape};
+pub use target::{Outward, Target};
 
 /// Parses, validates and compiles a definition.
 pub fn parse(text: &str) -> Result<Definition, Problems> {
@@ -37,6 +42,11 @@ pub fn parse(text: &str) -> Result<Definition, Problems> {
     }
     problems.sort();
     Err(Problems(problems))
+}
+
+/// Reads a YAML or JSON document as a value, in the bounds that hold for definitions.
+pub fn read_document(text: &str) -> Result<serde_json::Value, Problems> {
+    Ok(source::parse(text)?.value)
 }
 
 /// A pointer into a definition, shared by everything that names the place.

@@ -21,7 +21,7 @@ const FAULTS: &[(&str, usize, &str, &str)] = &[
     ("do:\n  - a:\n      try: []\n      catch: {retry: missing}\n", 5, "/do/0/a/catch/retry", "holds no"),
     ("do:\n  - a: {listen: {to: {one: {with: {type: x}}}}}\n", 3, "/do/0/a/listen", "does not run `listen`"),
     ("schedule: {every: PT1H}\ndo: []\n", 2, "/schedule", "does not run schedules"),
-    ("do:\n  - a: {run: {shell: {command: ls}}}\n", 3, "/do/0/a/run", "workflows only"),
+    ("do:\n  - a: {run: {container: {image: x}}}\n", 3, "/do/0/a/run", "no containers"),
     ("do:\n  - a: {set: {x: 1}\n", 0, "", ""),
     ("do:\n  - a: {set: {x: 1, x: 2}}\n", 3, "/do/0/a/set/x", "stands twice"),
     ("do:\n  - a: {for: {in: .x, each: item, at: item}, do: []}\n", 3, "/do/0/a/for/at", "already a variable"),

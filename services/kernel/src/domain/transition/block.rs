@@ -90,6 +90,7 @@ impl Machine<'_> {
             Kind::Wait(duration) => self.wait(entered, duration),
             Kind::Run(workflow) => self.run_workflow(entered, workflow),
             Kind::Call(call) => self.call(entered, call),
+            Kind::Function(call) => self.call_function(entered, call),
         })
     }
 

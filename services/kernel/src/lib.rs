@@ -7,9 +7,12 @@ mod bus;
 pub mod config;
 mod definitions;
 pub mod domain;
+pub mod embedded;
 pub mod error;
 mod kernel;
 pub mod providers;
+mod ownership;
+mod payloads;
 pub mod store;
 
 use std::sync::Arc;
@@ -18,12 +21,14 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{committer, executor, partition, timer};
+use crate::actors::{committer, executor, membership, partition, timer};
+use crate::bus::members;
 use crate::kernel::{Kernel, Wiring};
 use crate::store::KernelStore;
+use uuid::Uuid;
 
-/// Opens the journal and gives the actor tree. What holds state in memory stands or falls together: a fresh start reads
-/// the journal, and calls that were under way go out again under their keys.
+/// Opens the journal and gives the actor tree. What holds state in memory stands or falls together: a fresh start takes
+/// the partitions up from the journal, and calls that were under way go out again under their keys.
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
     let config = context.config.section()?;
@@ -47,6 +52,10 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     for partition in partitions {
         machine = machine.child(partition);
     }
+    // A fresh id each time: what an earlier incarnation owned is taken over like that of any other.
+    let member = Uuid::now_v7().to_string();
+    machine =
+        machine.child(members::task(kernel.clone(), member.clone())).child(membership::task(kernel.clone(), member));
     let served: Arc<Kernel> = kernel.clone();
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)

@@ -3,5 +3,8 @@
 pub mod committer;
 pub mod errands;
 pub mod executor;
+pub mod membership;
 pub mod partition;
+mod recovery;
 pub mod timer;
+mod work;

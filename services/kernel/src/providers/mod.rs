@@ -24,7 +24,7 @@ use crate::domain::fault::Fault;
 use crate::store::KernelStore;
 
 pub use failure::{Again, Failure};
-pub use outside::{NetworkConfig, Outside, SecretsConfig};
+pub use outside::{NetworkConfig, OutwardCalls, SecretsConfig};
 
 /// How long the first attempt may take; the step's own time bounds all of them. It is doubled after an attempt that took
 /// all of it: an answer that was lost is missed soon, and slow work gets the time that it needs.
@@ -46,7 +46,7 @@ pub struct Providers {
     router: router::Router,
     retrieval: retrieval::Retrieval,
     register: register::Register,
-    outside: Outside,
+    outside: OutwardCalls,
 }
 
 impl fmt::Debug for Providers {
@@ -62,7 +62,7 @@ impl Providers {
             router: router::Router::new(bus.clone()),
             retrieval: retrieval::Retrieval::new(bus.clone()),
             register: register::Register::new(store),
-            outside: Outside::new(config)?,
+            outside: OutwardCalls::new(config)?,
         })
     }
 

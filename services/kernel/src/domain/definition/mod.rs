@@ -44,9 +44,9 @@ pub fn parse(text: &str) -> Result<Definition, Problems> {
     Err(Problems(problems))
 }
 
-/// Reads a YAML or JSON document as a value, in the bounds that hold for definitions.
-pub fn read_document(text: &str) -> Result<serde_json::Value, Problems> {
-    Ok(source::parse(text)?.value)
+/// Reads a value, YAML or JSON, as strictly as a definition.
+pub fn read(text: &str) -> Result<serde_json::Value, Problems> {
+    source::parse(text).map(|source| source.value)
 }
 
 /// A pointer into a definition, shared by everything that names the place.

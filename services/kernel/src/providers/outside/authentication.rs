@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::challenge::Challenge;
 use super::exchange::{Request, Response};
 use super::token::{TokenPolicy, Tokens};
-use super::{Errand, Outside};
+use super::{Errand, OutwardCalls};
 use crate::domain::fault::{Fault, Standard};
 use crate::providers::Failure;
 
@@ -40,7 +40,7 @@ impl fmt::Debug for Scheme {
     }
 }
 
-impl Outside {
+impl OutwardCalls {
     /// Sends a request as its policy says. A token that the service refuses is got anew, once.
     pub(super) async fn authenticated(
         &self,

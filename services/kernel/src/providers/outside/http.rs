@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::content;
 use super::exchange::{Request, Response, host};
-use super::{Errand, Outside};
+use super::{Errand, OutwardCalls};
 use crate::domain::fault::{Fault, Standard};
 use crate::providers::Failure;
 
@@ -24,7 +24,7 @@ const CREDENTIALS: [HeaderName; 2] = [AUTHORIZATION, COOKIE];
 /// How much of an error's content its detail quotes.
 const QUOTED_CHARS: usize = 300;
 
-impl Outside {
+impl OutwardCalls {
     pub(super) async fn http(&self, errand: &Errand<'_>) -> Result<Value, Failure> {
         let arguments = errand.arguments;
         let endpoint = arguments.get("endpoint").unwrap_or(&Value::Null);

@@ -34,7 +34,7 @@ use crate::domain::effect::Call;
 
 /// Makes calls that leave the platform.
 #[derive(Debug)]
-pub struct Outside {
+pub struct OutwardCalls {
     exchange: Exchange,
     secrets: Secrets,
     credentials: Credentials,
@@ -59,7 +59,7 @@ impl Errand<'_> {
     }
 }
 
-impl Outside {
+impl OutwardCalls {
     /// Fails only if the system's certificates cannot be used.
     pub fn new(config: &KernelConfig) -> Result<Self, Error> {
         Ok(Self {
@@ -81,7 +81,7 @@ impl Outside {
 }
 
 #[async_trait]
-impl Provider for Outside {
+impl Provider for OutwardCalls {
     /// The whole of the step's time is the attempt's: what may not be sent twice must not be given up early.
     async fn call(&self, run: &Run, call: &Call, _deadline: UnixMillis) -> Result<Reply, Failure> {
         let tenant = run.tenant.as_str();

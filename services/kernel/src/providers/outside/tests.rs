@@ -165,8 +165,8 @@ impl Site {
     }
 }
 
-fn outside() -> Outside {
-    Outside::new(&KernelConfig::embedded(None)).unwrap()
+fn outside() -> OutwardCalls {
+    OutwardCalls::new(&KernelConfig::embedded(None)).unwrap()
 }
 
 fn run() -> Run {
@@ -199,7 +199,7 @@ fn call(outward: Outward, arguments: Value) -> Call {
 }
 
 /// Makes a call as the executor does.
-async fn made(outside: &Outside, call: &Call) -> Result<Value, Fault> {
+async fn made(outside: &OutwardCalls, call: &Call) -> Result<Value, Fault> {
     perform(outside, &run(), call).await.map(|reply| reply.output)
 }
 
@@ -357,7 +357,7 @@ async fn only_what_may_be_sent_twice_is_sent_again() {
 #[actix_web::test]
 async fn a_server_calls_no_address_that_is_not_public_by_whatever_name() {
     let site = Site::start().await;
-    let closed = Outside::new(&KernelConfig::default()).unwrap();
+    let closed = OutwardCalls::new(&KernelConfig::default()).unwrap();
     for uri in [site.url("/text"), format!("http://localhost:{}/text", site.port)] {
         let call = call(Outward::Http, json!({ "method": "get", "endpoint": { "uri": uri } }));
         let fault = made(&closed, &call).await.unwrap_err();
@@ -368,7 +368,7 @@ async fn a_server_calls_no_address_that_is_not_public_by_whatever_name() {
     config.http.deny = vec!["localhost".parse().unwrap()];
     let uri = site.url(&format!("/away?{}", site.port));
     let call = call(Outward::Http, json!({ "method": "get", "endpoint": { "uri": uri }, "redirect": true }));
-    let fault = made(&Outside::new(&config).unwrap(), &call).await.unwrap_err();
+    let fault = made(&OutwardCalls::new(&config).unwrap(), &call).await.unwrap_err();
     assert_eq!(fault.title.as_deref(), Some("policy_denied"));
 }
 
@@ -433,7 +433,7 @@ async fn secrets_are_opened_at_the_edge_and_masked_behind_it() {
     std::fs::create_dir_all(folder.path().join("acme")).unwrap();
     std::fs::write(folder.path().join("acme/key"), "hunter2-hunter2\n").unwrap();
     std::fs::write(folder.path().join("acme/login"), r#"{"username":"ann","password":"correct horse"}"#).unwrap();
-    let outside = Outside::new(&KernelConfig::embedded(Some(folder.path().to_owned()))).unwrap();
+    let outside = OutwardCalls::new(&KernelConfig::embedded(Some(folder.path().to_owned()))).unwrap();
     let arguments = json!({
         "method": "get", "output": "response", "query": { "key": null }, "headers": { "x-key": null },
         "endpoint": { "uri": site.url("/echo"), "authentication": { "basic": { "use": "login" } } },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::providers::{NetworkConfig, SecretsConfig};
+use crate::providers::{NetworkConfig, SandboxConfig, SecretsConfig};
 
 /// Settings of the kernel. All have defaults.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -14,11 +14,13 @@ pub struct KernelConfig {
     pub http: NetworkConfig,
     /// Where the secrets of workflows lie.
     pub secrets: SecretsConfig,
+    /// What scripts and shells run in. Default: they are refused.
+    pub sandbox: Option<SandboxConfig>,
 }
 
 impl KernelConfig {
     /// For a kernel inside a program of one user, who may call whatever the machine can reach.
     pub fn embedded(secrets: Option<PathBuf>) -> Self {
-        Self { http: NetworkConfig::open(), secrets: SecretsConfig { directory: secrets } }
+        Self { http: NetworkConfig::open(), secrets: SecretsConfig { directory: secrets }, sandbox: None }
     }
 }

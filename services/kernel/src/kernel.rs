@@ -13,8 +13,8 @@ use crate::actors::committer::Committer;
 use crate::actors::executor::Executor;
 use crate::actors::partition::{Act, Partition, Start, Watch};
 use crate::actors::timer::Timer;
-use crate::config::KernelConfig;
 use crate::bus::members::{self, Ask};
+use crate::config::KernelConfig;
 use crate::definitions::Definitions;
 use crate::domain::command::{Command, Reject};
 use crate::domain::definition::Definition;
@@ -61,6 +61,8 @@ pub struct Kernel {
     pub payloads: Payloads,
     /// Compiled definitions.
     pub definitions: Definitions,
+    /// Whether scripts and shells can run.
+    pub has_sandbox: bool,
     /// Who does the work.
     pub providers: Providers,
     /// Publishes what commits leave in the outbox.
@@ -77,6 +79,7 @@ impl Kernel {
     pub fn new(store: KernelStore, bus: Bus, config: &KernelConfig) -> Result<Arc<Self>, Error> {
         Ok(Arc::new(Self {
             definitions: Definitions::new(store.clone()),
+            has_sandbox: config.sandbox.is_some(),
             providers: Providers::new(&bus, store.clone(), config)?,
             payloads: Payloads::new(bus.clone()),
             outbox: store.pump(),

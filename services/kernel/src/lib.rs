@@ -10,9 +10,9 @@ pub mod domain;
 pub mod embedded;
 pub mod error;
 mod kernel;
-pub mod providers;
 mod ownership;
 mod payloads;
+pub mod providers;
 pub mod store;
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ use crate::domain::fault::Fault;
 use crate::store::KernelStore;
 
 pub use failure::{Again, Failure};
-pub use outside::{NetworkConfig, OutwardCalls, SecretsConfig};
+pub use outside::{NetworkConfig, OutwardCalls, SandboxConfig, SecretsConfig};
 
 /// How long the first attempt may take; the step's own time bounds all of them. It is doubled after an attempt that took
 /// all of it: an answer that was lost is missed soon, and slow work gets the time that it needs.

@@ -223,9 +223,6 @@ impl Builder<'_> {
         scope: &Scope,
         mut needed: BTreeSet<String>,
     ) -> Option<Kind> {
-        if outward != Outward::Http {
-            self.problem(at, format!("this kernel does not run `{}` yet", outward.name()));
-        }
         let mut scope = scope.clone();
         if !self.secrets.is_empty() {
             scope.insert(SECRETS.to_owned());

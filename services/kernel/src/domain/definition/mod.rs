@@ -49,6 +49,11 @@ pub fn read(text: &str) -> Result<serde_json::Value, Problems> {
     source::parse(text).map(|source| source.value)
 }
 
+/// A problem at a pointer of a text, with its line and column.
+pub fn problem_at(text: &str, pointer: &str, reason: &str) -> Result<Problem, Problems> {
+    source::parse(text).map(|source| source.problem(pointer, reason))
+}
+
 /// A pointer into a definition, shared by everything that names the place.
 pub type Pointer = Arc<str>;
 

@@ -84,6 +84,13 @@ impl OutwardCalls {
     }
 }
 
+impl OutwardCalls {
+    /// What a call authenticates with where it is not HTTP: the policy's scheme and its properties.
+    pub(super) fn login(&self, errand: &Errand<'_>) -> Result<Option<(String, Value)>, Failure> {
+        named(errand, errand.arguments.get("authentication"))
+    }
+}
+
 fn authorize(request: &mut Request, value: &str) -> Result<(), Failure> {
     let mut value = HeaderValue::from_str(value)
         .map_err(|_| Failure::invalid("the credentials hold characters that no header may hold"))?;
@@ -100,21 +107,24 @@ fn challenge_of(response: &Response) -> Option<Challenge> {
     challenges.filter_map(|value| value.to_str().ok()).find_map(Challenge::parse)
 }
 
-fn scheme(errand: &Errand<'_>, policy: Option<&Value>) -> Result<Option<Scheme>, Failure> {
+/// The scheme of a policy and its properties, which may be a secret's.
+fn named(errand: &Errand<'_>, policy: Option<&Value>) -> Result<Option<(String, Value)>, Failure> {
     let Some((name, properties)) = policy.and_then(Value::as_object).and_then(|policy| policy.iter().next()) else {
         return Ok(None);
     };
-    let secret;
-    let properties = match properties.get("use").and_then(Value::as_str) {
-        None => properties,
-        Some(used) => {
-            // The definition's compiler made sure that the secret is declared; this makes sure that no input chose it.
-            secret = errand.secrets.get(used).cloned().ok_or_else(|| {
-                Failure::last(Fault::new(Standard::Authorization, format!("the secret {used:?} is not declared")))
-            })?;
-            &secret
-        }
+    let Some(used) = properties.get("use").and_then(Value::as_str) else {
+        return Ok(Some((name.clone(), properties.clone())));
     };
+    // The definition's compiler made sure that the secret is declared; this makes sure that no input chose it.
+    let secret = errand.secrets.get(used).cloned().ok_or_else(|| {
+        Failure::last(Fault::new(Standard::Authorization, format!("the secret {used:?} is not declared")))
+    })?;
+    Ok(Some((name.clone(), secret)))
+}
+
+fn scheme(errand: &Errand<'_>, policy: Option<&Value>) -> Result<Option<Scheme>, Failure> {
+    let Some((name, properties)) = named(errand, policy)? else { return Ok(None) };
+    let properties = &properties;
     Ok(Some(match name.as_str() {
         "basic" => Scheme::Basic(person(properties)?),
         "digest" => Scheme::Digest(person(properties)?),

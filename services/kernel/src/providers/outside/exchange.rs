@@ -84,6 +84,11 @@ impl Exchange {
         Ok(Self { client, network })
     }
 
+    /// The rules within which it works.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Sends, follows redirects if the request says so, and reads the answer to its end.
     pub async fn send(&self, mut request: Request, deadline: Instant) -> Result<Response, Failure> {
         for _ in 0..=REDIRECTS_MAX {

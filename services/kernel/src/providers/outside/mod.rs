@@ -3,12 +3,16 @@
 //!
 //! Secrets become values here and nowhere else (K-10), and whatever goes back to the workflow has them masked.
 
+mod asyncapi;
 mod authentication;
 mod challenge;
 mod content;
+mod document;
 mod exchange;
 mod http;
 mod network;
+mod openapi;
+mod process;
 mod secrets;
 mod token;
 
@@ -21,9 +25,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 pub use network::NetworkConfig;
+pub use process::SandboxConfig;
 pub use secrets::SecretsConfig;
 
 use self::authentication::Credentials;
+use self::document::Documents;
 use self::exchange::Exchange;
 use self::secrets::{Mask, Secrets};
 use super::{Failure, Provider};
@@ -38,6 +44,8 @@ pub struct OutwardCalls {
     exchange: Exchange,
     secrets: Secrets,
     credentials: Credentials,
+    documents: Documents,
+    sandbox: Option<SandboxConfig>,
 }
 
 /// What every kind of call has at hand.
@@ -66,15 +74,20 @@ impl OutwardCalls {
             exchange: Exchange::new(&config.http)?,
             secrets: Secrets::new(config.secrets.clone()),
             credentials: Credentials::default(),
+            documents: Documents::default(),
+            sandbox: config.sandbox.clone(),
         })
     }
 
     async fn perform(&self, errand: &Errand<'_>) -> Result<Value, Failure> {
         match errand.call.function {
             Target::Outward(Outward::Http) => self.http(errand).await,
-            other => {
-                let error = Error::new(ErrorCode::Internal, format!("{other} does not leave the platform"));
-                Err(error.into())
+            Target::Outward(Outward::Openapi) => self.openapi(errand).await,
+            Target::Outward(Outward::Asyncapi) => self.asyncapi(errand).await,
+            Target::Outward(Outward::Script | Outward::Shell) => self.process(errand).await,
+            Target::Platform(function) => {
+                let message = format!("{} does not leave the platform", function.name());
+                Err(Error::new(ErrorCode::Internal, message).into())
             }
         }
     }

@@ -468,3 +468,9 @@ async fn no_input_can_choose_a_secret() {
     let fault = made(&outside(), &authenticated(&site.url("/echo"), &policy)).await.unwrap_err();
     assert_eq!(fault.status, 403);
 }
+
+#[path = "described_tests.rs"]
+mod described;
+
+#[path = "process_tests.rs"]
+mod process;

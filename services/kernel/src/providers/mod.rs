@@ -7,6 +7,7 @@ mod outside;
 mod register;
 mod retrieval;
 mod router;
+mod uuid;
 
 use std::fmt;
 use std::time::Duration;
@@ -77,6 +78,7 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
+            Function::Uuid => Some(&uuid::Uuid),
             // People are asked by the domain.
             Function::Human => None,
         }

@@ -2,11 +2,10 @@
 //! a call that is made again after a crash gives another one only if nobody has seen the first.
 
 use async_trait::async_trait;
-use orrery_errors::Error;
 use orrery_types::UnixMillis;
 use serde_json::json;
 
-use super::Provider;
+use super::{Failure, Provider};
 use crate::domain::command::{Reply, Run};
 use crate::domain::effect::Call;
 
@@ -15,7 +14,7 @@ pub struct Uuid;
 
 #[async_trait]
 impl Provider for Uuid {
-    async fn call(&self, _run: &Run, _call: &Call, _deadline: UnixMillis) -> Result<Reply, Error> {
+    async fn call(&self, _run: &Run, _call: &Call, _deadline: UnixMillis) -> Result<Reply, Failure> {
         let output = json!({ "uuid": ::uuid::Uuid::new_v4().hyphenated().to_string() });
         Ok(Reply { output, decisions: Vec::new() })
     }

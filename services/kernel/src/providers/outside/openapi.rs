@@ -99,7 +99,7 @@ impl<'a> Operation<'a> {
             let text = |field: &str| parameter.get(field).and_then(Value::as_str).unwrap_or_default();
             let (name, place) = (text("name"), text("in"));
             let required = parameter.get("required").and_then(Value::as_bool).unwrap_or(false);
-            match left.remove(name).filter(|value| !value.is_null()) {
+            match left.shift_remove(name).filter(|value| !value.is_null()) {
                 Some(value) => parts.fill(name, place, parameter, &value)?,
                 None if required => {
                     return Err(Failure::invalid(format!("the operation {:?} needs the parameter {name:?}", self.id)));
@@ -151,7 +151,7 @@ impl<'a> Operation<'a> {
             let media_type = types.and_then(|types| preferred(types.keys().map(String::as_str)));
             if !left.is_empty() {
                 let whole = left.len() == 1 && left.contains_key(BODY);
-                parts.body = if whole { left.remove(BODY) } else { Some(Value::Object(left)) };
+                parts.body = if whole { left.shift_remove(BODY) } else { Some(Value::Object(left)) };
             } else if described.get("required").and_then(Value::as_bool).unwrap_or(false) {
                 return Err(Failure::invalid(format!("the operation {:?} needs the parameter {BODY:?}", self.id)));
             }

@@ -16,7 +16,7 @@ async fn shell(outside: &OutwardCalls, command: &str, more: Value) -> Result<Val
 }
 
 /// Example `run-shell-stdin-and-arguments`.
-#[tokio::test]
+#[actix_web::test]
 async fn a_shell_gets_its_input_arguments_and_environment_and_gives_what_is_asked() {
     let outside = sandboxed(|_| {});
     let command = "input=$(cat)\necho \"STDIN was: $input\"\necho \"ARGS are $1 $2\"\necho $GREETING >&2\n";
@@ -37,7 +37,7 @@ async fn a_shell_gets_its_input_arguments_and_environment_and_gives_what_is_aske
 }
 
 /// Example `run-script-with-stdin-and-arguments`.
-#[tokio::test]
+#[actix_web::test]
 async fn scripts_run_in_their_language() {
     let outside = sandboxed(|_| {});
     let code = "import { readFileSync } from 'node:fs';\nconst stdin = readFileSync(process.stdin.fd, 'utf8');\n\
@@ -51,7 +51,7 @@ async fn scripts_run_in_their_language() {
     assert_eq!(made(&outside, &call(Outward::Script, python)).await.unwrap(), json!("['a', 'b'] in\n"));
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn the_sandbox_shows_nothing_of_the_machine_and_lets_nothing_out() {
     let site = Site::start().await;
     let outside = sandboxed(|_| {});
@@ -73,7 +73,7 @@ async fn the_sandbox_shows_nothing_of_the_machine_and_lets_nothing_out() {
     assert_eq!(shell(&outside, "echo x > /tmp/y && cat /tmp/y", json!({})).await.unwrap(), json!("x\n"));
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn a_process_ends_at_its_limits() {
     let outside = sandboxed(|sandbox| {
         sandbox.time_s_max = 2;
@@ -90,7 +90,7 @@ async fn a_process_ends_at_its_limits() {
     assert_ne!(shell(&outside, hoard, json!({ "return": "code" })).await.unwrap(), json!(0));
 }
 
-#[tokio::test]
+#[actix_web::test]
 async fn without_a_sandbox_nothing_runs() {
     let fault = shell(&outside(), "true", json!({})).await.unwrap_err();
     assert!(fault.kind.ends_with("/configuration") && fault.detail.unwrap().contains("kernel.sandbox"));

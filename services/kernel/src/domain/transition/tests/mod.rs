@@ -6,3 +6,4 @@ mod constructs;
 mod durability;
 mod harness;
 mod people;
+mod specification;

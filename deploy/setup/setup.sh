@@ -63,6 +63,7 @@ missing_tools() {
     for tool in redis-server unzip cmake g++ pkg-config python3; do
         command -v "$tool" >/dev/null || echo "$tool"
     done
+    command -v bwrap >/dev/null || echo bubblewrap
     [[ -e /usr/include/postgresql/libpq-fe.h ]] || echo libpq-dev
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql-15
 }

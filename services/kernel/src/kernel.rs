@@ -14,6 +14,7 @@ use crate::actors::executor::Executor;
 use crate::actors::partition::{Act, Partition, Start, Watch};
 use crate::actors::timer::Timer;
 use crate::bus::members::{self, Ask};
+use crate::config::KernelConfig;
 use crate::definitions::Definitions;
 use crate::domain::command::{Command, Reject};
 use crate::domain::definition::Definition;
@@ -61,6 +62,8 @@ pub struct Kernel {
     pub payloads: Payloads,
     /// Compiled definitions.
     pub definitions: Definitions,
+    /// Whether scripts and shells can run.
+    pub has_sandbox: bool,
     /// Who does the work.
     pub providers: Providers,
     /// Publishes what commits leave in the outbox.
@@ -75,10 +78,11 @@ pub struct Kernel {
 
 impl Kernel {
     /// Not wired yet.
-    pub fn new(store: KernelStore, bus: Bus) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(store: KernelStore, bus: Bus, config: &KernelConfig) -> Result<Arc<Self>, Error> {
+        Ok(Arc::new(Self {
             definitions: Definitions::new(store.clone()),
-            providers: Providers::new(&bus, store.clone()),
+            has_sandbox: config.sandbox.is_some(),
+            providers: Providers::new(&bus, store.clone(), config)?,
             payloads: Payloads::new(bus.clone()),
             outbox: store.pump(),
             ownership: Ownership::default(),
@@ -86,7 +90,7 @@ impl Kernel {
             bus,
             wiring: OnceLock::new(),
             signer: OnceLock::new(),
-        })
+        }))
     }
 
     /// Gives the actors to each other; before the tree starts.

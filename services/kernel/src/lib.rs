@@ -4,6 +4,7 @@
 
 mod actors;
 mod bus;
+pub mod config;
 mod definitions;
 pub mod domain;
 pub mod embedded;
@@ -11,7 +12,7 @@ pub mod error;
 mod kernel;
 mod ownership;
 mod payloads;
-mod providers;
+pub mod providers;
 mod signing;
 pub mod store;
 
@@ -33,8 +34,9 @@ use uuid::Uuid;
 /// the partitions up from the journal, and calls that were under way go out again under their keys.
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
-    let kernel = Kernel::new(store, context.bus);
+    let config = context.config.section()?;
     let data = context.config.paths.data.clone();
+    let kernel = Kernel::new(store, context.bus, &config).map_err(ServiceError::prepare)?;
     let opening = tokio::task::spawn_blocking(move || DecisionSigner::open(&data));
     let signer = opening.await.map_err(ServiceError::prepare)?.map_err(ServiceError::prepare)?;
     let (key, now_ms) = (signer.verifier_key(), i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX));

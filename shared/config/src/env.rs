@@ -37,8 +37,43 @@ pub const OMP_WAIT_POLICY: &str = "OMP_WAIT_POLICY";
 /// Home folder of the user.
 pub const HOME: &str = "HOME";
 
+/// Start of the names of workflows' secrets: `ORRERY_SECRET__<TENANT>__<NAME>`.
+pub const SECRET: &str = "ORRERY_SECRET";
+
+/// The environment name of a secret of a tenant, in capitals with `_` for every other character. None for tenants and
+/// secrets whose names another's could be written like.
+pub fn secret_name(tenant: &str, name: &str) -> Option<String> {
+    let part = |text: &str| {
+        let plain = text.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.'));
+        let written: String =
+            text.chars().map(|it| if it.is_ascii_alphanumeric() { it.to_ascii_uppercase() } else { '_' }).collect();
+        (plain && !written.contains("__") && !written.starts_with('_') && !written.ends_with('_')).then_some(written)
+    };
+    // Tenants are kept apart, so theirs must not be written in two ways.
+    let unique = tenant.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-');
+    Some(format!("{SECRET}__{}__{}", part(tenant).filter(|_| unique)?, part(name)?))
+}
+
+/// A secret of a tenant's workflows.
+pub fn secret(tenant: &str, name: &str) -> Option<String> {
+    read(&secret_name(tenant, name)?)
+}
+
 /// The value of `name`; empty counts as not set.
 #[allow(clippy::disallowed_methods)] // the one place that may read the environment
 pub fn read(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_tenants_share_the_name_of_a_secret() {
+        assert_eq!(secret_name("acme-1", "api.key").as_deref(), Some("ORRERY_SECRET__ACME_1__API_KEY"));
+        for (tenant, name) in [("acme_1", "x"), ("ACME", "x"), ("a--b", "x"), ("a", "b__c"), ("a", "-b"), ("-a", "b")] {
+            assert_eq!(secret_name(tenant, name), None, "{tenant} {name}");
+        }
+    }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use orrery_kernel::config::KernelConfig;
 use orrery_kernel::embedded::{
-    Embedded, EmbeddedError, Feed, Outcome, RunStatus, Start, Surroundings, SystemClock, Unconnected,
+    Connected, Embedded, EmbeddedError, Feed, Outcome, RunStatus, Start, Surroundings, SystemClock,
 };
 use serde_json::{Map, Value};
 
@@ -23,8 +24,8 @@ use crate::output::Output;
     after_help = "Prints one JSON object: `status` (completed, faulted, cancelled, waiting), `output`, `error` and \
 `tasks`, the pointers of the tasks in the order in which they ran. Exit code 0: completed; 1: faulted, cancelled or \
 waiting; 2: the definition or the input cannot be used, and `problems` says why.\n\nTimers are waited for in real time. \
-A schedule in the definition is ignored: the run starts now. Calls of the platform (orrery.*) need a running system and \
-fail here; reviews are not decided here. Nothing is kept: a run ends with the command, and Ctrl-C cancels it."
+A schedule in the definition is ignored: the run starts now. Calls by HTTP go to any host that this machine \
+reaches; calls of the platform (orrery.*) need a running system and fail here; reviews are not decided here. Nothing is kept: a run ends with the command, and Ctrl-C cancels it."
 )]
 pub struct RunArgs {
     /// The definition, YAML or JSON; `-` reads standard input.
@@ -35,6 +36,9 @@ pub struct RunArgs {
     /// A definition that it may run as a sub-workflow, besides those in its own folder. May be given several times.
     #[arg(long, value_name = "FILE")]
     with: Vec<PathBuf>,
+    /// Folder with the secrets of the definition, as files `local/<name>`.
+    #[arg(long, value_name = "FOLDER")]
+    secrets: Option<PathBuf>,
     /// How long to wait for a due time or a timeout while nothing but a person or an event could move the run.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     idle_timeout: u64,
@@ -48,7 +52,7 @@ pub async fn run(args: RunArgs, output: Output) -> Result<()> {
     };
     let around = Surroundings {
         clock: Arc::new(SystemClock::start()),
-        outside: Arc::new(Unconnected),
+        outside: Arc::new(Connected::new(&KernelConfig::embedded(args.secrets.clone()))?),
         library: Arc::new(shelf),
         feed: Feed::default(),
         idle_max: Some(Duration::from_secs(args.idle_timeout)),

@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{Parent, Run};
-use super::definition::{Function, Pointer};
+use super::definition::{Pointer, Target};
+use super::expression::Sealed;
 use super::fault::Fault;
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", content = "of", rename_all = "snake_case")]
 pub enum Effect {
-    /// Call a function of the platform.
+    /// Call a function of the platform, or something outside.
     Call(Call),
     /// Give a call up: its result is no longer wanted.
     CancelCall {
@@ -56,9 +57,11 @@ pub struct Call {
     /// `<run>/<pointer>/<iteration>/<attempt>`.
     pub key: String,
     /// Which function.
-    pub function: Function,
+    pub function: Target,
     /// Its arguments.
     pub arguments: Value,
+    /// What of them rests on secrets.
+    pub sealed: Sealed,
     /// The step's pointer.
     pub pointer: Pointer,
     /// When the step gives up.

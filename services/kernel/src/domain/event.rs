@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::command::Run;
 use super::consumption::Taken;
-use super::definition::{Directive, Function, Pointer};
+use super::definition::{Directive, Pointer, Target};
 use super::fault::Fault;
 use super::review::{self, Decision};
 use super::state::{Frame, FrameId};
@@ -220,7 +220,7 @@ pub enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The function.
-    pub function: Function,
+    pub function: Target,
     /// Of the arguments.
     pub input_digest: Sha256Digest,
     /// Of the result.

@@ -80,6 +80,13 @@ impl Fault {
         self
     }
 
+    /// With the status that describes it best.
+    #[must_use]
+    pub fn with_status(mut self, status: u64) -> Self {
+        self.status = status;
+        self
+    }
+
     /// Raised at a task, unless it already names one.
     #[must_use]
     pub fn at(mut self, pointer: &str) -> Self {

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::command::Run;
 use super::consumption::Progress;
-use super::definition::{Directive, Function, Pointer};
+use super::definition::{Directive, Pointer, Target};
 use super::event::{Event, Fact};
+use super::expression::Sealed;
 use super::fault::Fault;
 use super::review::{Claim, Decision, ROUNDS_MAX, Review, Round};
 
@@ -91,9 +92,12 @@ pub enum Activity {
         /// Its key.
         key: String,
         /// Which function.
-        function: Function,
+        function: Target,
         /// Its arguments.
         arguments: Arc<Value>,
+        /// What of them rests on secrets.
+        #[serde(default, skip_serializing_if = "Sealed::is_empty")]
+        sealed: Sealed,
         /// When it gives up.
         deadline_at: UnixMillis,
     },

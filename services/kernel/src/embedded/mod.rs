@@ -21,7 +21,7 @@ pub use clock::{Clock, SystemClock, VirtualClock};
 pub use feed::{Feed, Input};
 pub use machine::Embedded;
 pub use outcome::{Outcome, RunStatus};
-pub use outside::{Answer, Outside, Unconnected, Verdict};
+pub use outside::{Answer, Connected, Outside, Unconnected, Verdict};
 pub use waiting::{Awaited, Waiting};
 
 use orrery_types::{TaskId, TenantId};

@@ -5,10 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
+use crate::config::KernelConfig;
 use crate::domain::command::{Command, Person, Reply, Run};
+use crate::domain::definition::Target;
 use crate::domain::effect::Call;
 use crate::domain::fault::{Fault, Standard};
 use crate::domain::review::Review;
+use crate::providers::{OutwardCalls, perform};
+use orrery_errors::Error;
 
 /// An answer from outside, and how long it took.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +56,34 @@ pub trait Outside: Send + Sync {
 
     /// Decides a review; none: nobody does. Asked once for each review, when it is opened.
     fn decide(&self, pointer: &str, review: &Review) -> Option<Answer<Verdict>>;
+}
+
+/// The world outside, without the platform: calls by HTTP and the like are made, calls of the platform fail, and nobody
+/// decides.
+#[derive(Debug)]
+pub struct Connected {
+    calls: OutwardCalls,
+}
+
+impl Connected {
+    /// With these settings.
+    pub fn new(config: &KernelConfig) -> Result<Self, Error> {
+        Ok(Self { calls: OutwardCalls::new(config)? })
+    }
+}
+
+#[async_trait]
+impl Outside for Connected {
+    async fn call(&self, run: &Run, call: &Call) -> Answer<Result<Reply, Fault>> {
+        match call.function {
+            Target::Outward(_) => Answer { after: Duration::ZERO, value: perform(&self.calls, run, call).await },
+            Target::Platform(_) => Unconnected.call(run, call).await,
+        }
+    }
+
+    fn decide(&self, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
+        None
+    }
 }
 
 /// Nothing outside: calls of the platform fail, and nobody decides.

@@ -5,8 +5,8 @@ use orrery_errors::Error;
 use orrery_types::UnixMillis;
 use serde_json::json;
 
-use super::Provider;
 use super::arguments::Arguments;
+use super::{Failure, Provider};
 use crate::domain::command::{Reply, Run};
 use crate::domain::definition::digest;
 use crate::domain::effect::Call;
@@ -25,13 +25,14 @@ impl Register {
 
 #[async_trait]
 impl Provider for Register {
-    async fn call(&self, run: &Run, call: &Call, _deadline: UnixMillis) -> Result<Reply, Error> {
+    async fn call(&self, run: &Run, call: &Call, _deadline: UnixMillis) -> Result<Reply, Failure> {
         let arguments = Arguments(call);
         arguments.required("key")?;
         let (key, value) = (arguments.text("key")?, arguments.required("value")?);
         let now = i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX);
         let (tenant, run) = (run.tenant.to_string(), run.id.to_string());
-        let others = self.store.register(tenant, key, digest(value).to_string(), run, now).await?;
+        let others = self.store.register(tenant, key, digest(value).to_string(), run, now).await;
+        let others = others.map_err(Error::from)?;
         Ok(Reply { output: json!({ "others": others }), decisions: Vec::new() })
     }
 }

@@ -7,9 +7,9 @@ use orrery_proto::v1::{Hit, SearchFilter, SearchRequest};
 use orrery_types::UnixMillis;
 use serde_json::{Value, json};
 
-use super::Provider;
 use super::arguments::Arguments;
 use super::router::caller;
+use super::{Failure, Provider};
 use crate::domain::command::{Reply, Run};
 use crate::domain::effect::Call;
 
@@ -26,7 +26,7 @@ impl Retrieval {
 
 #[async_trait]
 impl Provider for Retrieval {
-    async fn call(&self, run: &Run, call: &Call, deadline: UnixMillis) -> Result<Reply, Error> {
+    async fn call(&self, run: &Run, call: &Call, deadline: UnixMillis) -> Result<Reply, Failure> {
         let arguments = Arguments(call);
         arguments.required("collection")?;
         arguments.required("query")?;

@@ -13,10 +13,10 @@ use orrery_proto::v1::{
 use orrery_types::UnixMillis;
 use serde_json::{Value, json};
 
-use super::Provider;
 use super::arguments::Arguments;
+use super::{Failure, Provider};
 use crate::domain::command::{Attachment, Reply, Run};
-use crate::domain::definition::Function;
+use crate::domain::definition::{Function, Target};
 use crate::domain::effect::Call;
 
 /// Largest result of a call that a run keeps.
@@ -35,7 +35,7 @@ impl Router {
 
 #[async_trait]
 impl Provider for Router {
-    async fn call(&self, run: &Run, call: &Call, deadline: UnixMillis) -> Result<Reply, Error> {
+    async fn call(&self, run: &Run, call: &Call, deadline: UnixMillis) -> Result<Reply, Failure> {
         let arguments = Arguments(call);
         let request = InvokeRequest {
             caller: Some(caller(run)),
@@ -60,7 +60,10 @@ pub(super) fn caller(run: &Run) -> Caller {
 }
 
 fn input(run: &Run, arguments: &Arguments<'_>) -> Result<Input, Error> {
-    Ok(match arguments.0.function {
+    let Target::Platform(function) = arguments.0.function else {
+        return Err(arguments.wrong("it is no function of the platform"));
+    };
+    Ok(match function {
         Function::Read => Input::Read(ReadInput {
             blob: Some(attachment(run, arguments)?),
             schema_json: arguments.get("schema").map(Value::to_string).unwrap_or_default(),

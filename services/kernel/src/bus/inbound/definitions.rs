@@ -8,13 +8,15 @@ use orrery_types::UnixMillis;
 use super::Api;
 use crate::bus::convert;
 use crate::domain::command::Person;
-use crate::domain::definition::Definition;
+use crate::domain::definition::{self, Definition, Problems};
+use crate::error::invalid_definition;
 use crate::store::{DefinitionRow, Deployed, NewSchedule, ScheduleRow, partition_of_schedule};
 
 impl Api {
     pub(super) async fn deploy(self, _context: CallContext, request: DeployRequest) -> Result<DeployReply, Error> {
         let (tenant, person) = convert::caller(request.caller)?;
         let definition = self.kernel.definitions.compile(request.source.clone()).await?;
+        self.require_sandbox(&definition, &request.source)?;
         let document = &definition.document;
         let row = DefinitionRow {
             tenant: tenant.to_string(),
@@ -39,6 +41,21 @@ impl Api {
             }
         };
         Ok(DeployReply { definition: Some(convert::definition(row, true)), created })
+    }
+
+    /// K-8: what runs processes is refused here where there is no sandbox for them, not when it runs.
+    fn require_sandbox(&self, definition: &Definition, source: &str) -> Result<(), Error> {
+        if self.kernel.has_sandbox {
+            return Ok(());
+        }
+        let reason = "this kernel has no sandbox and runs neither scripts nor shells: an operator can name one under \
+                      `kernel.sandbox`; or use a NATS worker";
+        let problems =
+            definition.processes().into_iter().map(|at| definition::problem_at(source, &format!("{at}/run"), reason));
+        match problems.collect::<Result<Vec<_>, _>>() {
+            Ok(problems) if problems.is_empty() => Ok(()),
+            Ok(problems) | Err(Problems(problems)) => Err(invalid_definition(&Problems(problems))),
+        }
     }
 
     pub(super) async fn definitions(

@@ -11,7 +11,7 @@ use super::evaluate::loosened;
 use super::extension::Extension;
 use super::model::{Definition, Directive, Document, Intake, Kind, Outcome, RetryPolicy, Task, Transform};
 use super::source::{Source, escape};
-use super::{Pointer, Problem, hash};
+use super::{Pointer, Problem, calls, hash};
 use crate::domain::expression::{CompileError, Program, Template};
 
 /// Tasks that one definition may hold.
@@ -35,6 +35,9 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     builder.refuse_unsupported(root);
     builder.evaluation(root);
     builder.collect_retries(&scope);
+    builder.collect_secrets();
+    builder.collect_authentications();
+    builder.collect_functions(&scope);
     let input = builder.intake("", root, &scope);
     let output = builder.outcome("", root, &scope);
     let timeout = builder.timeout("", root, &scope);
@@ -85,6 +88,12 @@ pub struct Builder<'a> {
     pub(super) loose: bool,
     /// Lists in which something may end, or takes time.
     pub(super) ending_lists: HashSet<Pointer>,
+    /// What `use.secrets` names.
+    pub(super) secrets: Vec<String>,
+    /// The function of `use.functions` that is being compiled.
+    pub(super) inside_function: Option<String>,
+    /// Which function calls which, and where.
+    pub(super) function_calls: Vec<(String, String, String)>,
 }
 
 /// The names of a list's tasks, by which directives find them.
@@ -101,6 +110,9 @@ impl<'a> Builder<'a> {
             extensions: Vec::new(),
             loose: false,
             ending_lists: HashSet::new(),
+            secrets: Vec::new(),
+            inside_function: None,
+            function_calls: Vec::new(),
         }
     }
 }
@@ -121,11 +133,6 @@ impl Builder<'_> {
         if root.get("use").is_some_and(|it| it.get("catalogs").is_some()) {
             let reason = "a catalog may change under a workflow that runs: write its functions into `use.functions`";
             self.problem("/use/catalogs", reason);
-        }
-        for part in ["authentications", "functions", "secrets"] {
-            if root.get("use").is_some_and(|it| it.get(part).is_some()) {
-                self.problem(&format!("/use/{part}"), format!("this kernel does not run `use.{part}` yet"));
-            }
         }
     }
 
@@ -169,6 +176,19 @@ impl Builder<'_> {
         self.check_flow(&pointer, &tasks);
         self.lists.insert(pointer.clone(), tasks);
         pointer
+    }
+
+    /// The list that holds the task of a function of `use.functions`; it stands where the task does.
+    pub(super) fn function_pointer(name: &str) -> Pointer {
+        format!("/use/functions/{}", escape(name)).into()
+    }
+
+    /// Compiles a function of `use.functions`.
+    pub(super) fn function(&mut self, name: &str, at: String, body: &Value, scope: &Scope) {
+        let task = self.task(name, 0, at, body, &Siblings::new(), scope, 0);
+        let (pointer, tasks) = (Self::function_pointer(name), task.into_iter().collect::<Vec<_>>());
+        self.check_flow(&pointer, &tasks);
+        self.lists.insert(pointer, tasks);
     }
 
     #[allow(clippy::too_many_arguments)] // one task's place: name, index, pointer, siblings and scope belong together
@@ -254,7 +274,7 @@ impl Builder<'_> {
         match Program::compile(value?.as_str()?, scope) {
             Ok(program) => Some(program),
             Err(error) => {
-                self.problem(at, error.to_string());
+                self.problem(at, calls::explain(&error));
                 None
             }
         }
@@ -271,7 +291,7 @@ impl Builder<'_> {
         match compile(loose.as_ref().unwrap_or(value), scope) {
             Ok(template) => Some(template),
             Err((inner, error)) => {
-                self.problem(&format!("{at}{inner}"), error.to_string());
+                self.problem(&format!("{at}{inner}"), calls::explain(&error));
                 None
             }
         }

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::Pointer;
 use super::build::{Builder, Scope};
-use super::model::{Directive, Intake, Kind, Outcome, Task};
+use super::model::{Call, Directive, Intake, Kind, Outcome, Task};
 use super::source::escape;
+use super::target::Target;
 use crate::domain::expression::Program;
 
 /// An extension.
@@ -105,7 +106,8 @@ fn kind_name(kind: &Kind) -> &'static str {
         Kind::Emit(_) => "emit",
         Kind::Listen(_) => "listen",
         Kind::Run(_) => "run",
-        Kind::Call(_) => "call",
+        Kind::Call(Call { function: Target::Outward(outward), .. }) if outward.is_process() => "run",
+        Kind::Call(_) | Kind::Function(_) => "call",
         Kind::Extended(_) => "extension",
     }
 }

@@ -5,13 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::build::{Builder, Scope, Siblings};
-use super::function::Function;
-use super::model::{
-    Backoff, Branch, Call, Case, Catch, ErrorFilter, ErrorTemplate, For, Kind, RetryPolicy, SubWorkflow,
-};
+use super::model::{Backoff, Branch, Case, Catch, ErrorFilter, ErrorTemplate, For, Kind, RetryPolicy, SubWorkflow};
 use super::source::escape;
 use crate::domain::expression::Template;
-use crate::domain::review;
 
 impl Builder<'_> {
     pub(super) fn for_task(
@@ -184,10 +180,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn run_task(&mut self, at: &str, value: &Value, scope: &Scope) -> Option<Kind> {
-        let Some(workflow) = value.get("workflow") else {
-            self.problem(&format!("{at}/run"), "this kernel runs workflows only: no containers, scripts or shells");
-            return None;
-        };
+        let Some(workflow) = value.get("workflow") else { return self.process_task(at, value, scope) };
         let text = |field: &str| workflow.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let input = workflow.get("input");
         let at = format!("{at}/run/workflow/input");
@@ -198,35 +191,6 @@ impl Builder<'_> {
             input: input.and_then(|input| self.template(&at, input, scope, Template::compile)),
             wait: value.get("await").and_then(Value::as_bool).unwrap_or(true),
         }))
-    }
-
-    pub(super) fn call_task(&mut self, at: &str, name: &Value, with: Option<&Value>, scope: &Scope) -> Option<Kind> {
-        let name = name.as_str().unwrap_or_default();
-        let Some(function) = Function::named(name) else {
-            let known: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
-            self.problem(&format!("{at}/call"), format!("unknown function {name:?}: there are {}", known.join(", ")));
-            return None;
-        };
-        let nothing = json!({});
-        let with = with.unwrap_or(&nothing);
-        for argument in function.required() {
-            if with.get(argument).is_none() {
-                self.problem(&format!("{at}/with"), format!("{name} needs the argument {argument:?}"));
-            }
-        }
-        for argument in with.as_object().into_iter().flat_map(Map::keys) {
-            if !function.takes(argument) {
-                self.problem(&format!("{at}/with/{}", escape(argument)), format!("{name} takes no {argument:?}"));
-            }
-        }
-        if function == Function::Human && with.get("title").is_some() && with.get("roles").is_some() {
-            let calendars = self.source.value.pointer("/document/metadata/calendars").cloned().unwrap_or_default();
-            if let Err(reason) = review::check_constants(with, &calendars) {
-                self.problem(&format!("{at}/with"), format!("{name}: {reason}"));
-            }
-        }
-        let arguments = self.template(&format!("{at}/with"), with, scope, Template::compile)?;
-        Some(Kind::Call(Call { function, arguments }))
     }
 }
 

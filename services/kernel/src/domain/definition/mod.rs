@@ -3,7 +3,9 @@
 //! K-8: a definition that is accepted runs. Unknown fields, targets, functions and variables, and parts of the DSL that
 //! this kernel does not run, are refused with line and reason when it is deployed, not when it runs.
 
+mod authentication;
 mod build;
+mod calls;
 pub mod duration;
 mod evaluate;
 mod extension;
@@ -17,6 +19,8 @@ mod problem;
 mod schedule;
 mod schema;
 mod source;
+mod target;
+mod uri;
 
 use std::sync::Arc;
 
@@ -25,13 +29,14 @@ pub use function::Function;
 pub use hash::digest;
 pub use listen::{Consumption, Correlation, Each, EventFilter, Listen, Matcher, Read, Strategy, Until};
 pub use model::{
-    Backoff, Branch, Call, Case, Catch, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, Intake, Kind,
-    Outcome, RetryPolicy, SubWorkflow, Task, Transform,
+    Backoff, Branch, Call, Case, Catch, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, FunctionCall,
+    Intake, Kind, Outcome, RetryPolicy, SubWorkflow, Task, Transform,
 };
 pub use problem::{Problem, Problems};
 pub use schedule::Schedule;
 pub use schema::violations;
-pub use source::SOURCE_BYTES_MAX;
+pub use source::{SOURCE_BYTES_MAX, escape};
+pub use target::{Outward, Target};
 
 /// Parses, validates and compiles a definition.
 pub fn parse(text: &str) -> Result<Definition, Problems> {
@@ -50,6 +55,11 @@ pub fn parse(text: &str) -> Result<Definition, Problems> {
 /// Reads a value, YAML or JSON, as strictly as a definition.
 pub fn read(text: &str) -> Result<serde_json::Value, Problems> {
     source::parse(text).map(|source| source.value)
+}
+
+/// A problem at a pointer of a text, with its line and column.
+pub fn problem_at(text: &str, pointer: &str, reason: &str) -> Result<Problem, Problems> {
+    source::parse(text).map(|source| source.problem(pointer, reason))
 }
 
 /// A pointer into a definition, shared by everything that names the place.

@@ -11,7 +11,7 @@ use super::duration::DurationSpec;
 use super::extension::Extended;
 use super::listen::Listen;
 use super::schedule::Schedule;
-use super::{Function, Pointer};
+use super::{Pointer, Target};
 use crate::domain::expression::{Program, Template};
 
 /// A workflow.
@@ -42,6 +42,14 @@ impl Definition {
     /// The task at a pointer.
     pub fn task(&self, pointer: &str) -> Option<&Arc<Task>> {
         self.tasks.get(pointer)
+    }
+
+    /// The tasks that run a process, in the order of their pointers: they need a sandbox.
+    pub fn processes(&self) -> Vec<&Pointer> {
+        let is_process = |task: &&Arc<Task>| matches!(&task.kind, Kind::Call(Call { function: Target::Outward(outward), .. }) if outward.is_process());
+        let mut found: Vec<&Pointer> = self.tasks.values().filter(is_process).map(|task| &task.pointer).collect();
+        found.sort();
+        found
     }
 
     /// The tasks of the list at a pointer.
@@ -166,8 +174,10 @@ pub enum Kind {
     Listen(Box<Listen>),
     /// Runs another workflow.
     Run(SubWorkflow),
-    /// Calls a function of the platform.
+    /// Calls a function of the platform, or something outside.
     Call(Call),
+    /// Runs a function that the definition holds.
+    Function(FunctionCall),
     /// Is extended.
     Extended(Extended),
 }
@@ -289,11 +299,22 @@ pub struct SubWorkflow {
     pub wait: bool,
 }
 
-/// A call of a platform function.
+/// A call of a platform function, or of something outside.
 #[derive(Debug)]
 pub struct Call {
     /// Which.
-    pub function: Function,
+    pub function: Target,
     /// Its arguments.
     pub arguments: Template,
+    /// The secrets that it may use.
+    pub secrets: Vec<String>,
+}
+
+/// A call of a function of `use.functions`.
+#[derive(Debug)]
+pub struct FunctionCall {
+    /// The list that holds the function's task.
+    pub body: Pointer,
+    /// Its input; none: the task's.
+    pub input: Option<Template>,
 }

@@ -22,7 +22,7 @@ const FAULTS: &[(&str, usize, &str, &str)] = &[
     ("schedule: {every: PT1H, after: PT1H}\ndo: []\n", 2, "/schedule", "one of"),
     ("schedule: {every: {milliseconds: 5}}\ndo: []\n", 2, "/schedule/every", "shortest interval"),
     ("schedule: {cron: 61 * * * *}\ndo: []\n", 2, "/schedule/cron", "not a cron expression"),
-    ("do:\n  - a: {run: {shell: {command: ls}}}\n", 3, "/do/0/a/run", "workflows only"),
+    ("do:\n  - a: {run: {container: {image: x}}}\n", 3, "/do/0/a/run", "no containers"),
     ("do:\n  - a: {set: {x: 1}\n", 0, "", ""),
     ("do:\n  - a: {set: {x: 1, x: 2}}\n", 3, "/do/0/a/set/x", "stands twice"),
     ("do:\n  - a: {for: {in: .x, each: item, at: item}, do: []}\n", 3, "/do/0/a/for/at", "already a variable"),

@@ -8,9 +8,11 @@ mod calls;
 mod natives;
 mod program;
 mod rewrite;
+mod sealed;
 mod template;
 mod value;
 
 pub use budget::{Exhausted, STEPS_MAX, WEIGHT_MAX};
 pub use program::{CompileError, EvaluationError, Program, Variables, strip};
+pub use sealed::{SECRETS, Sealed, SealedExpression, seal};
 pub use template::Template;

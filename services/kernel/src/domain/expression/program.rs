@@ -96,6 +96,11 @@ impl Program {
         &self.source
     }
 
+    /// The variables that its text mentions, without their `$`.
+    pub fn mentioned(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().filter(|(_, mentioned)| *mentioned).map(|(name, _)| name.as_str())
+    }
+
     /// Evaluates. No value counts as null; more than one is an error, since a field holds one.
     pub fn evaluate(&self, input: &Value, variables: &dyn Variables) -> Result<Value, EvaluationError> {
         let failed = |reason: String| EvaluationError::Failed { expression: shorten(&self.source), reason };

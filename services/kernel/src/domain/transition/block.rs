@@ -85,6 +85,7 @@ impl Machine<'_> {
             Kind::Extended(extended) => return self.extended(entered, extended),
             Kind::Run(workflow) => self.run_workflow(entered, workflow),
             Kind::Call(call) => self.call(entered, call),
+            Kind::Function(call) => self.call_function(entered, call),
         })
     }
 

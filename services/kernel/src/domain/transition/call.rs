@@ -1,4 +1,4 @@
-//! `call` of a platform function, and what comes back.
+//! `call` of a platform function or of something outside, and what comes back; and of functions that the definition holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +6,13 @@ use std::time::Duration;
 use orrery_types::Sha256Digest;
 use serde_json::Value;
 
+use super::block::ListOptions;
 use super::{Entered, Machine};
 use crate::domain::command::{Reject, Reply};
-use crate::domain::definition::{Call, Function, digest};
+use crate::domain::definition::{Call, Function, FunctionCall, Target, digest};
 use crate::domain::effect::{self, Effect};
 use crate::domain::event::Receipt;
+use crate::domain::expression::{Sealed, seal};
 use crate::domain::fault::Fault;
 use crate::domain::state::{Activity, Frame};
 
@@ -19,8 +21,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Machine<'_> {
     pub(super) fn call(&mut self, entered: &Entered, call: &Call) -> Result<(), Fault> {
-        let arguments = call.arguments.evaluate(&entered.input, &self.sight(entered))?;
-        if call.function == Function::Human {
+        let (arguments, expressions) = seal(&call.arguments, &entered.input, &self.sight(entered))?;
+        if call.function == Target::Platform(Function::Human) {
             return self.ask(entered, &arguments);
         }
         let timeout = match &entered.task.timeout {
@@ -31,10 +33,22 @@ impl Machine<'_> {
             key: self.key(entered),
             function: call.function,
             arguments: Arc::new(arguments),
+            sealed: Sealed { secrets: call.secrets.clone(), expressions },
             deadline_at: self.now.saturating_add(timeout),
         };
         let step = self.open(entered, activity)?;
         self.effects.extend(self.state.frames.get(&step).and_then(effect));
+        Ok(())
+    }
+
+    /// Runs a function of the definition: its task in a list of its own, with the arguments as input.
+    pub(super) fn call_function(&mut self, entered: &Entered, call: &FunctionCall) -> Result<(), Fault> {
+        let input = match &call.input {
+            Some(input) => Arc::new(input.evaluate(&entered.input, &self.sight(entered))?),
+            None => entered.input.clone(),
+        };
+        let step = self.open(entered, Activity::Do)?;
+        self.open_list(step, false, &call.body, input, entered.attempt, ListOptions::default());
         Ok(())
     }
 
@@ -82,11 +96,12 @@ impl Machine<'_> {
 
 /// The effect of a call under way.
 pub(super) fn effect(frame: &Frame) -> Option<Effect> {
-    let Activity::Call { key, function, arguments, deadline_at } = &frame.activity else { return None };
+    let Activity::Call { key, function, arguments, sealed, deadline_at } = &frame.activity else { return None };
     Some(Effect::Call(effect::Call {
         key: key.clone(),
         function: *function,
         arguments: (**arguments).clone(),
+        sealed: sealed.clone(),
         pointer: frame.pointer.clone(),
         deadline_at: *deadline_at,
     }))

@@ -11,8 +11,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::outcome::{Outcome, RunStatus};
 use super::outside::Answer;
 use super::trace::Trace;
-use super::{EmbeddedError, Input, LOCAL, Start, Surroundings, effects, waiting};
-use crate::domain::command::{Command, Reject};
+use super::{EmbeddedError, LOCAL, Start, Surroundings, effects, waiting};
+use crate::domain::command::{Command, Reject, Run};
 use crate::domain::definition::{Definition, Pointer};
 use crate::domain::event::{Event, Fact};
 use crate::domain::review::Review;
@@ -89,10 +89,7 @@ impl Embedded {
             trace: Trace::default(),
             refusals: Vec::new(),
         };
-        for (after, input) in feed.0 {
-            let command = match input {
-                Input::Cancel { reason } => Command::Cancel { by: LOCAL.to_owned(), reason },
-            };
+        for (after, command) in feed.0 {
             embedded.schedule(now.saturating_add(after), root.clone(), command);
         }
         Ok(embedded)
@@ -176,18 +173,18 @@ impl Embedded {
         if live.state.is_over() && *id != self.root {
             self.runs.remove(id);
         }
-        self.ask_people(id, &moved.events);
+        self.ask_people(&run, &moved.events);
         effects::perform(self, &run, moved.effects);
         Ok(())
     }
 
     /// Asks for the decisions of reviews that were opened.
-    fn ask_people(&mut self, run: &TaskId, events: &[Event]) {
+    fn ask_people(&mut self, run: &Run, events: &[Event]) {
         let opened: Vec<(Pointer, Box<Review>)> = events.iter().filter_map(opened_review).collect();
         for (pointer, review) in opened {
-            if let Some(answer) = self.around.outside.decide(&pointer, &review) {
+            if let Some(answer) = self.around.outside.decide(run, &pointer, &review) {
                 let at = self.around.clock.now().saturating_add(answer.after);
-                self.schedule(at, run.clone(), answer.value.command(&review));
+                self.schedule(at, run.id.clone(), answer.value.command(&review));
             }
         }
     }

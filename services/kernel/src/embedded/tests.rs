@@ -27,7 +27,7 @@ impl Outside for Script {
         self.answers.lock().unwrap().remove(0)
     }
 
-    fn decide(&self, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
+    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
         let decision = self.decision?.to_owned();
         let verdict = Verdict { decision, reason: "seen".into(), edits: Value::Null, by: None };
         Some(Answer { after: Duration::from_secs(3_600), value: verdict })

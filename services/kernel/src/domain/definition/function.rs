@@ -20,6 +20,8 @@ pub enum Function {
     Embed,
     /// `orrery.register`: which earlier tasks registered the same value.
     Register,
+    /// `orrery.uuid`: an identifier that nobody had before, recorded so that a replay finds the same.
+    Uuid,
     /// `orrery.human`: a decision by a person.
     Human,
 }
@@ -37,6 +39,7 @@ impl Function {
         Self::Generate,
         Self::Embed,
         Self::Register,
+        Self::Uuid,
         Self::Human,
     ];
 
@@ -50,6 +53,7 @@ impl Function {
             Self::Generate => "orrery.generate",
             Self::Embed => "orrery.embed",
             Self::Register => "orrery.register",
+            Self::Uuid => "orrery.uuid",
             Self::Human => "orrery.human",
         }
     }
@@ -69,6 +73,7 @@ impl Function {
             Self::Generate => &["messages"],
             Self::Embed => &["texts"],
             Self::Register => &["key", "value"],
+            Self::Uuid => &[],
             Self::Human => &["title", "roles"],
         }
     }
@@ -80,7 +85,7 @@ impl Function {
             Self::Extract | Self::Classify | Self::Embed => &["model"],
             Self::Retrieve => &["top_k", "filter", "dense_weight"],
             Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
-            Self::Register => &[],
+            Self::Register | Self::Uuid => &[],
             Self::Human => &["instructions", "form", "decisions", "subject", "due", "on_expiry"],
         }
     }

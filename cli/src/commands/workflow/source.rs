@@ -142,3 +142,25 @@ pub fn folder(path: &Path) -> Option<PathBuf> {
     let parent = path.parent().filter(|_| path != Path::new(STDIN))?;
     Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
 }
+
+/// Reads CloudEvents, one or a list. What every event has alike need not be written.
+pub fn read_events(path: &Path) -> Result<Vec<Value>, Invalid> {
+    let events = match read_value(path)? {
+        Value::Array(events) => events,
+        event => vec![event],
+    };
+    let complete = |(index, event)| complete_event(event, index).map_err(|reason| Invalid::whole(path, reason));
+    events.into_iter().enumerate().map(complete).collect()
+}
+
+/// An event with an id, a source and a version, if it had none.
+pub fn complete_event(mut event: Value, index: usize) -> Result<Value, String> {
+    let fields = event.as_object_mut().ok_or("an event must be an object")?;
+    if !fields.get("type").is_some_and(Value::is_string) {
+        return Err("an event needs a `type`".to_owned());
+    }
+    fields.entry("specversion").or_insert_with(|| json!("1.0"));
+    fields.entry("id").or_insert_with(|| json!(format!("event-{index}")));
+    fields.entry("source").or_insert_with(|| json!("orrery:local"));
+    Ok(event)
+}

@@ -59,7 +59,8 @@ fn what_is_not_an_input_is_refused() {
 #[test]
 fn what_would_never_end_does() {
     let folder = Folder::new();
-    let (code, answer) = folder.run("do:\n  - a: {set: {x: 1}}\n  - b: {set: {x: 2}, then: a}\n");
+    let (code, answer) =
+        folder.run("do:\n  - a: {set: {x: 1}}\n  - b: {switch: [{again: {when: .x == 1, then: a}}]}\n");
     assert_eq!((code, &answer["error"]["title"]), (1, &json!("step_limit")));
 
     let (code, answer) = folder.run("do:\n  - a: {set: {x: '${ [limit(1e9; repeat(1))] | length }'}}\n");

@@ -68,3 +68,22 @@ fn a_slip_in_the_cases_is_named_where_it_stands() {
     let output = folder.workflow(&["test", "sample.yaml"], "");
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
 }
+
+#[test]
+fn events_come_when_the_case_says() {
+    let folder = Folder::new();
+    folder.definition("sample", "do:\n  - hear: {listen: {to: {one: {with: {type: org.greeted}}}}}\n");
+    let event = "{type: org.greeted, data: {n: 1}}";
+    let case = format!(
+        "cases:\n  - name: x\n    events: [{{after: PT2H, event: {event}}}]\n    expect: {{output: [{{n: 1}}], elapsed: PT2H}}\n"
+    );
+    folder.file("sample.test.yaml", case);
+    let (code, answer) = folder.answer(&["test", "sample.yaml"]);
+    assert_eq!((code, &answer["passed"]), (0, &json!(1)), "{answer:#}");
+
+    folder.file("event.yaml", event);
+    let (code, answer) = folder.answer(&["run", "sample.yaml", "--event", "event.yaml"]);
+    assert_eq!((code, &answer["output"]), (0, &json!([{"n": 1}])), "{answer:#}");
+    let (code, answer) = folder.answer(&["run", "sample.yaml"]);
+    assert_eq!((code, &answer["waiting"][0]["for"]), (1, &json!("event")), "{answer:#}");
+}

@@ -59,6 +59,9 @@ pub struct Case {
     /// Decisions of reviews by task pointer, or `workflow#pointer`.
     #[serde(default)]
     pub reviews: BTreeMap<String, Script<ReviewAnswer>>,
+    /// CloudEvents from outside; each is kept until a run listens for it.
+    #[serde(default)]
+    pub events: Vec<Incoming>,
     /// Cancels the run.
     #[serde(default)]
     pub cancel: Option<Cancel>,
@@ -123,6 +126,17 @@ pub struct ReviewAnswer {
     /// Nobody decides.
     #[serde(default)]
     pub expire: bool,
+}
+
+/// An event that comes from outside.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Incoming {
+    /// How long after the start.
+    #[serde(default, deserialize_with = "time")]
+    pub after: Duration,
+    /// A CloudEvent; id, source and version may be left out.
+    pub event: Value,
 }
 
 /// A request to cancel.

@@ -16,12 +16,12 @@ use orrery_kernel::domain::definition::Definition;
 use orrery_kernel::embedded::{Embedded, Feed, Start, Surroundings, VirtualClock};
 use orrery_types::{Sha256Digest, UnixMillis};
 
-use self::cases::{Case, Cases};
+use self::cases::{Case, Cases, Incoming};
 use self::script::Scripted;
 use super::library::Shelf;
 use super::source::{self, Invalid};
 use crate::FAILED;
-use crate::error::Exit;
+use crate::error::{Exit, usage};
 use crate::output::Output;
 
 /// Options of `workflow test`.
@@ -112,14 +112,19 @@ fn unknown_pointers(cases: &[Case], given: &[Arc<Definition>]) -> Vec<(String, S
 }
 
 async fn run_case(case: Case, definition: Arc<Definition>, shelf: Shelf, start: UnixMillis) -> Result<report::Result> {
-    let Case { name, input, attachments, calls, reviews, cancel, expect } = case;
+    let Case { name, input, attachments, calls, reviews, events, cancel, expect } = case;
     let scripted = Arc::new(Scripted::new(calls, reviews));
     let cancel = cancel.map(|it| (it.after, Command::Cancel { by: "the test".to_owned(), reason: it.reason }));
+    let mut feed = Feed(cancel.into_iter().collect());
+    for (index, Incoming { after, event }) in events.into_iter().enumerate() {
+        let event = source::complete_event(event, index).map_err(|reason| usage(format!("case {name:?}: {reason}")))?;
+        feed.0.push((after, Command::Event { event: Arc::new(event) }));
+    }
     let around = Surroundings {
         clock: Arc::new(VirtualClock::at(start)),
         outside: scripted.clone(),
         library: Arc::new(shelf),
-        feed: Feed(cancel.into_iter().collect()),
+        feed,
         idle_max: None,
     };
     let attachments: BTreeMap<String, Attachment> =

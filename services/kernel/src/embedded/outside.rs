@@ -55,7 +55,7 @@ pub trait Outside: Send + Sync {
     async fn call(&self, run: &Run, call: &Call) -> Answer<Result<Reply, Fault>>;
 
     /// Decides a review; none: nobody does. Asked once for each review, when it is opened.
-    fn decide(&self, pointer: &str, review: &Review) -> Option<Answer<Verdict>>;
+    fn decide(&self, run: &Run, pointer: &str, review: &Review) -> Option<Answer<Verdict>>;
 }
 
 /// The world outside, without the platform: calls by HTTP and the like are made, calls of the platform fail, and nobody
@@ -102,7 +102,7 @@ impl Outside for Unconnected {
         Answer { after: Duration::ZERO, value: Err(fault) }
     }
 
-    fn decide(&self, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
+    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
         None
     }
 }

@@ -35,7 +35,7 @@ pub use model::{
 pub use problem::{Problem, Problems};
 pub use schedule::Schedule;
 pub use schema::violations;
-pub use source::{SOURCE_BYTES_MAX, escape};
+pub use source::{SOURCE_BYTES_MAX, Source, escape};
 pub use target::{Outward, Target};
 
 /// Parses, validates and compiles a definition.
@@ -52,9 +52,9 @@ pub fn parse(text: &str) -> Result<Definition, Problems> {
     Err(Problems(problems))
 }
 
-/// Reads a value, YAML or JSON, as strictly as a definition.
-pub fn read(text: &str) -> Result<serde_json::Value, Problems> {
-    source::parse(text).map(|source| source.value)
+/// Reads a value, YAML or JSON, as strictly as a definition, with the places of its parts.
+pub fn read(text: &str) -> Result<Source, Problems> {
+    source::parse(text)
 }
 
 /// A problem at a pointer of a text, with its line and column.

@@ -9,5 +9,7 @@ pub mod event;
 pub mod expression;
 pub mod fault;
 pub mod review;
+#[cfg(test)]
+mod simulation;
 pub mod state;
 pub mod transition;

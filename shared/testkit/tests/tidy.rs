@@ -106,7 +106,8 @@ fn nothing_but_the_command_line_and_load_tests_depend_on_a_service() {
         .collect();
     assert!(services.len() >= 6, "the services' folder names have changed: {services:?}");
     let mut found = Vec::new();
-    let judged = |path: &str| path.ends_with("Cargo.toml") && !path.starts_with("cli/") && !path.starts_with("loadtests/");
+    let judged =
+        |path: &str| path.ends_with("Cargo.toml") && !path.starts_with("cli/") && !path.starts_with("loadtests/");
     for manifest in sources("toml").iter().filter(|source| judged(&source.path)) {
         for dependency in own_dependencies(&manifest.text).iter().filter(|d| services.iter().any(|s| s == *d)) {
             found.push(format!("{} depends on {dependency}", manifest.path));

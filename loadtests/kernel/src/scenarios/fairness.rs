@@ -15,8 +15,8 @@ use crate::drive::percentile;
 use crate::fill::fill;
 use crate::machine::Machine;
 use crate::report::{self, say, table};
-use crate::systems::orrery::{Database, Orrery, TENANT, caller};
 use crate::systems::System as _;
+use crate::systems::orrery::{Database, Orrery, TENANT, caller};
 
 const RUNS: u64 = 100_000;
 /// The tenant that is to be left alone.

@@ -57,7 +57,15 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         rows.push(measure(options, database).await?);
     }
     let columns = [
-        "store", "waiting", "filled in s", "recovered in s", "MiB empty", "MiB", "MiB peak", "steps/s empty", "steps/s",
+        "store",
+        "waiting",
+        "filled in s",
+        "recovered in s",
+        "MiB empty",
+        "MiB",
+        "MiB peak",
+        "steps/s empty",
+        "steps/s",
         "of empty",
     ];
     let line = |row: &Row| {
@@ -131,7 +139,8 @@ async fn probe(system: &Orrery) -> anyhow::Result<()> {
 
 /// What was filled in is alive: somebody decides one of the reviews, and its run ends.
 async fn decide_one(system: &Orrery) -> anyhow::Result<()> {
-    let person = orrery_proto::v1::Caller { principal: "bob".to_owned(), roles: vec!["adjuster".to_owned()], ..caller(TENANT) };
+    let person =
+        orrery_proto::v1::Caller { principal: "bob".to_owned(), roles: vec!["adjuster".to_owned()], ..caller(TENANT) };
     let request = ListReviewsRequest { caller: Some(person.clone()), limit: 1, ..ListReviewsRequest::default() };
     let context = || CallContext::within(Duration::from_secs(60));
     let reviews = system.bus().call(verbs::kernel::REVIEWS, &context(), &request).await?.reviews;

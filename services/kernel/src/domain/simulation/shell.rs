@@ -152,7 +152,7 @@ impl World {
             return false;
         };
         let definition = self.definitions[&slot.state.run.workflow.1].clone();
-        
+
         match transition(&slot.state, &definition, command.clone(), now) {
             Err(Reject::Stale | Reject::Over | Reject::ReviewClosed) => {}
             Err(other) => self.violations.push(format!("{id} refuses {command:?}: {other}")),

@@ -20,7 +20,7 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{committer, executor, membership, partition, timer};
+use crate::actors::{committer, executor, listener, membership, partition, scheduler, timer};
 use crate::bus::members;
 use crate::kernel::{Kernel, Wiring};
 use crate::store::KernelStore;
@@ -58,6 +58,8 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)
         .child(machine)
+        .child(listener::spec(kernel.clone()))
+        .child(scheduler::spec(kernel.clone()))
         .child(kernel.outbox.task(&kernel.bus))
         .child(bus_endpoint(move || bus::inbound::server(&served))))
 }

@@ -3,8 +3,11 @@
 pub mod committer;
 pub mod errands;
 pub mod executor;
+pub mod listener;
 pub mod membership;
 pub mod partition;
 mod recovery;
+pub mod scheduler;
+mod starter;
 pub mod timer;
 mod work;

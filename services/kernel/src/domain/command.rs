@@ -135,6 +135,11 @@ pub enum Command {
         /// Changed fields, or null.
         edits: Value,
     },
+    /// An event, for whichever of the run's steps listens to it.
+    Event {
+        /// A CloudEvent in JSON.
+        event: Arc<Value>,
+    },
     /// Cancel the run.
     Cancel {
         /// Who.

@@ -39,6 +39,10 @@ impl Machine<'_> {
                     let task = task.clone();
                     self.effects.push(Effect::CancelChild { task, reason: NOT_WANTED.to_owned() });
                 }
+                Activity::Listen { open: true, .. } => {
+                    let (step, pointer) = (frame.id, frame.pointer.clone());
+                    self.record(Fact::ListeningEnded { step, pointer });
+                }
                 Activity::Human { review } => {
                     let (review, pointer) = (review.id.clone(), frame.pointer.clone());
                     self.record(Fact::ReviewWithdrawn { review, pointer });

@@ -7,9 +7,11 @@ mod block;
 mod call;
 mod cancel;
 mod emit;
+mod extend;
 mod fork;
 mod human;
 mod iterate;
+mod listen;
 mod raise;
 mod run;
 mod set;
@@ -83,6 +85,7 @@ pub fn transition(
         Command::Decide { review, by, decision, reason, edits } => {
             machine.decide(&review, &by, &decision, &reason, edits)?;
         }
+        Command::Event { event } => machine.hear(&event)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason),
     }
     machine.drive()?;

@@ -2,6 +2,7 @@
 //! table, and one line for it in [`Change`], [`of`] and [`Change::write`].
 
 mod reviews;
+mod subscriptions;
 
 use orrery_store::{AnyConnection, StoreError};
 
@@ -13,11 +14,14 @@ use crate::domain::state::State;
 pub enum Change {
     /// Of a review.
     Review(reviews::ReviewChange),
+    /// Of who listens to what.
+    Subscription(subscriptions::SubscriptionChange),
 }
 
 /// The changes that an event makes; `state` is the state after the move.
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
-    reviews::of(state, event).map(Change::Review).into_iter().collect()
+    let reviews = reviews::of(state, event).map(Change::Review);
+    reviews.into_iter().chain(subscriptions::of(state, event).map(Change::Subscription)).collect()
 }
 
 impl Change {
@@ -25,6 +29,7 @@ impl Change {
     pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match self {
             Self::Review(change) => reviews::write(connection, change),
+            Self::Subscription(change) => subscriptions::write(connection, change),
         }
     }
 }

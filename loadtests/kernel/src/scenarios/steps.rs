@@ -66,7 +66,10 @@ async fn start(options: &Options) -> anyhow::Result<Vec<Shared>> {
         systems.push(Arc::new(Orrery::start(database).await?));
     }
     match &options.restate {
-        Some(installed) if options.wants("restate") => systems.push(Arc::new(Restate::start(installed).await?)),
+        Some(installed) if options.wants("restate") => match Restate::start(installed).await {
+            Ok(restate) => systems.push(Arc::new(restate)),
+            Err(error) => say(format!("without Restate: {error:#}")),
+        },
         _ => say("without Restate: it is not installed here, or not asked for"),
     }
     Ok(systems)

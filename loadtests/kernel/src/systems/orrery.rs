@@ -23,6 +23,8 @@ pub const TENANT: &str = "acme";
 const WORKFLOW: &str = "ten-steps";
 /// A whole run, at the highest concurrency on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Publishing what a load has left in the outbox.
+const SETTLING: Duration = Duration::from_secs(600);
 
 /// Where it stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,7 +192,7 @@ impl System for Orrery {
 
     async fn settle(&self) -> anyhow::Result<()> {
         let all_told = || async { self.unpublished.lock().is_empty().then_some(()) };
-        eventually_within(PATIENCE, all_told).await.context("events lag behind the journal by minutes")
+        eventually_within(SETTLING, all_told).await.context("events lag behind the journal by minutes")
     }
 
     fn processes(&self) -> Vec<u32> {

@@ -110,11 +110,7 @@ impl Author<'_> {
 
     fn small(&mut self, guarded: bool) -> Value {
         match self.chance.below(5) {
-            0 => self.named(
-                "emit",
-                json!({"emit": {"event": {"with": {
-                "source": "https://example.com/made-up", "type": "made.up", "data": "${ . }"}}}}),
-            ),
+            0 => self.emit(),
             1 => self.named("skipped", json!({"if": "${ false }", "set": {"never": true}})),
             2 => self.expiring(),
             3 if guarded => {
@@ -123,6 +119,12 @@ impl Author<'_> {
             }
             _ => self.child_or_call(guarded),
         }
+    }
+
+    fn emit(&mut self) -> Value {
+        let event = json!({"source": "https://example.com/made-up", "type": "made.up", "data": "${ . }"});
+        // The event's id and time are those of the run.
+        self.named("emit", json!({"emit": {"event": {"with": event}}, "output": {"as": "${ .data }"}}))
     }
 
     fn child_or_call(&mut self, guarded: bool) -> Value {

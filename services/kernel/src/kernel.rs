@@ -23,6 +23,7 @@ use crate::error::ActError;
 use crate::ownership::{Owner, Ownership};
 use crate::payloads::Payloads;
 use crate::providers::Providers;
+use crate::signing::DecisionSigner;
 use crate::store::{self, Found, KernelStore, RunRow, Stored, partition_of};
 
 /// How long a command waits for a partition that is being handed over.
@@ -69,6 +70,7 @@ pub struct Kernel {
     /// The bus.
     pub bus: Bus,
     wiring: OnceLock<Wiring>,
+    signer: OnceLock<DecisionSigner>,
 }
 
 impl Kernel {
@@ -83,6 +85,7 @@ impl Kernel {
             store,
             bus,
             wiring: OnceLock::new(),
+            signer: OnceLock::new(),
         })
     }
 
@@ -90,6 +93,17 @@ impl Kernel {
     pub fn wire(&self, wiring: Wiring) {
         // A second call would be a mistake of this crate's own start; the first wiring stays.
         let _already_wired = self.wiring.set(wiring);
+    }
+
+    /// Gives it the key for decisions; before the tree starts.
+    pub fn sign_with(&self, signer: DecisionSigner) {
+        // As with the wiring, the first one stays.
+        let _already_given = self.signer.set(signer);
+    }
+
+    /// Who signs decisions; none: nobody does.
+    pub fn signer(&self) -> Option<&DecisionSigner> {
+        self.signer.get()
     }
 
     /// The other actors.

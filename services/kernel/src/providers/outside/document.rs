@@ -86,9 +86,12 @@ impl OutwardCalls {
         // JSON may be as long as any answer; YAML is read in the bounds of definitions, since it can grow.
         let root = match serde_json::from_str(text) {
             Ok(root) => root,
-            Err(_) => definition::read(text).map_err(|problems| {
-                wrong(format!("the document of {} is neither JSON nor YAML: {problems}", host(&url)))
-            })?,
+            Err(_) => {
+                let read = definition::read(text).map_err(|problems| {
+                    wrong(format!("the document of {} is neither JSON nor YAML: {problems}", host(&url)))
+                })?;
+                read.value
+            }
         };
         let document = Arc::new(Document { root, url });
         self.documents.keep(key, document.clone());

@@ -34,6 +34,9 @@ impl From<ActError> for Error {
     fn from(error: ActError) -> Self {
         let message = error.to_string();
         match error {
+            ActError::Rejected(Reject::Refused(reasons)) => {
+                Error::new(ErrorCode::FailedPrecondition, message).detail(json!({ "reasons": reasons }))
+            }
             ActError::Failed(error) => error,
             ActError::Unknown => Error::new(ErrorCode::NotFound, message),
             ActError::Duplicate { .. } => Error::new(ErrorCode::Conflict, message),
@@ -44,6 +47,9 @@ impl From<ActError> for Error {
                 Reject::Forbidden(_) => Error::new(ErrorCode::Forbidden, message),
                 Reject::Conflict(_) => Error::new(ErrorCode::Conflict, message),
                 Reject::Invalid(_) => Error::new(ErrorCode::InvalidRequest, message),
+                Reject::Refused(_) => Error::new(ErrorCode::FailedPrecondition, message),
+                Reject::TooLarge(_) => Error::new(ErrorCode::PayloadTooLarge, message),
+                Reject::Full(_) => Error::new(ErrorCode::Overloaded, message),
                 Reject::Corrupted(_) => Error::new(ErrorCode::DataCorrupted, message),
             },
         }

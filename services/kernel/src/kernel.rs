@@ -17,6 +17,7 @@ use crate::definitions::Definitions;
 use crate::domain::command::Command;
 use crate::domain::state::State;
 use crate::error::ActError;
+use crate::pauses::Pauses;
 use crate::providers::Providers;
 use crate::store::{KernelStore, PARTITIONS, partition_of};
 
@@ -44,6 +45,8 @@ pub struct Kernel {
     pub providers: Providers,
     /// Publishes what commits leave in the outbox.
     pub outbox: Pump,
+    /// What is paused.
+    pub pauses: Pauses,
     /// The bus.
     pub bus: Bus,
     wiring: OnceLock<Wiring>,
@@ -56,6 +59,7 @@ impl Kernel {
             definitions: Definitions::new(store.clone()),
             providers: Providers::new(&bus, store.clone()),
             outbox: store.pump(),
+            pauses: Pauses::default(),
             store,
             bus,
             wiring: OnceLock::new(),
@@ -85,8 +89,15 @@ impl Kernel {
 
     /// Starts a run.
     pub async fn start(&self, start: Start) -> Result<Arc<State>, ActError> {
+        let scopes = self.pauses.scopes_of(start.run.tenant.as_str(), &start.run.workflow.1);
+        let command = if scopes.is_empty() { Command::Start } else { Command::StartPaused { scopes } };
+        self.start_by(start, command).await
+    }
+
+    /// Starts a run by another command than `Start`.
+    pub async fn start_by(&self, start: Start, command: Command) -> Result<Arc<State>, ActError> {
         let (tenant, run) = (start.run.tenant.clone(), start.run.id.clone());
-        self.send(&tenant, Act { run, command: Command::Start, start: Some(Box::new(start)) }).await
+        self.send(&tenant, Act { run, command, start: Some(Box::new(start)) }).await
     }
 
     async fn send(&self, tenant: &TenantId, act: Act) -> Result<Arc<State>, ActError> {

@@ -8,6 +8,7 @@ mod definitions;
 pub mod domain;
 pub mod error;
 mod kernel;
+mod pauses;
 mod providers;
 pub mod store;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{committer, executor, partition, timer};
+use crate::actors::{committer, executor, partition, reconciler, timer};
 use crate::kernel::{Kernel, Wiring};
 use crate::store::KernelStore;
 
@@ -50,5 +51,6 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
         .strategy(Strategy::RestForOne)
         .child(machine)
         .child(kernel.outbox.task(&kernel.bus))
+        .child(reconciler::spec(kernel.clone()))
         .child(bus_endpoint(move || bus::inbound::server(&served))))
 }

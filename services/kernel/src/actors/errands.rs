@@ -21,8 +21,10 @@ const PARENT: &str = "system:parent";
 pub async fn run(kernel: Arc<Kernel>, run: Arc<Run>, errand: Effect) {
     match errand {
         Effect::StartChild(child) => start_child(&kernel, *child).await,
-        Effect::CancelChild { task, reason } => {
-            let command = Command::Cancel { by: PARENT.to_owned(), reason };
+        Effect::CancelChild { task, reason, terminate } => {
+            let by = PARENT.to_owned();
+            let command =
+                if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
             kernel.deliver(&run.tenant, &task, command).await;
         }
         Effect::NotifyParent { parent, outcome } => tell(&kernel, &run.tenant, parent, outcome).await,

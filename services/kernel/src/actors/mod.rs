@@ -4,4 +4,5 @@ pub mod committer;
 pub mod errands;
 pub mod executor;
 pub mod partition;
+pub mod reconciler;
 pub mod timer;

@@ -280,6 +280,11 @@ impl Work {
     async fn run(self) -> Result<Option<Box<Transition>>, ActError> {
         let Self { kernel, state, definition, epoch, command, key } = self;
         let internal = |error: &dyn std::fmt::Display| Error::new(ErrorCode::Internal, error.to_string());
+        // A migration has moved the run on.
+        let definition = match state.run.definition == definition.hash {
+            true => definition,
+            false => kernel.definitions.pinned(state.run.tenant.as_str(), &state.run.definition.to_string()).await?,
+        };
         let decide = move || -> Result<_, ActError> {
             let moved = transition(&state, &definition, command, UnixMillis::now())?;
             if moved.events.is_empty() {

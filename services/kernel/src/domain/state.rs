@@ -1,18 +1,22 @@
 //! The state of a run: a tree of frames. Changed by [`State::apply`] only, so that a replay of the journal gives exactly
 //! the live state (K-3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use orrery_types::{TaskId, UnixMillis};
+use orrery_types::{Sha256Digest, TaskId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::Run;
-use super::definition::{Function, Pointer};
+use super::command::{Run, Scope, Signal};
+use super::definition::{Function, ParentClose, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;
+use super::numbered;
 use super::review::Review;
+
+/// Keys of signals that a run remembers.
+pub const SIGNAL_KEYS_MAX: usize = 1_000;
 
 /// Identifies a frame in its run. Given in order, never twice.
 pub type FrameId = u64;
@@ -71,6 +75,7 @@ pub enum Activity {
     /// A `fork`.
     Fork {
         /// Outputs of the branches that are over.
+        #[serde(with = "numbered")]
         outputs: BTreeMap<u32, Arc<Value>>,
     },
     /// A `try`.
@@ -101,6 +106,25 @@ pub enum Activity {
         /// What.
         review: Box<Review>,
     },
+    /// A signal is wanted.
+    Signal {
+        /// Any of these.
+        names: Vec<String>,
+        /// When it gives up.
+        until: Option<UnixMillis>,
+    },
+    /// A sub-workflow runs for each item.
+    Map {
+        /// How far it is.
+        progress: Box<MapProgress>,
+    },
+    /// A step is undone, by the list inside.
+    Compensation {
+        /// What it is at.
+        phase: Phase,
+        /// Retries so far.
+        retries: u32,
+    },
     /// Another workflow runs.
     Child {
         /// Key of the step.
@@ -113,7 +137,81 @@ pub enum Activity {
         input: Arc<Value>,
         /// Whether the step waits for its end.
         wait: bool,
+        /// What becomes of it when the step is given up.
+        #[serde(default)]
+        parent_close: ParentClose,
     },
+}
+
+impl Activity {
+    /// Whether it waits for something outside the run: a call, a person, an event, time.
+    fn waits(&self, now: UnixMillis) -> bool {
+        match self {
+            Self::List { .. } | Self::Do | Self::For { .. } | Self::Fork { .. } => false,
+            Self::Try { phase, .. } | Self::Compensation { phase, .. } => matches!(phase, Phase::Backoff { .. }),
+            // Waiting for no time at all is no wait: a loop around it is as endless as one without.
+            Self::Wait { until } => *until > now,
+            _ => true,
+        }
+    }
+}
+
+/// How far a map is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MapProgress {
+    /// Key of the step; an item's key is `<key>/<index>`.
+    pub key: String,
+    /// The items.
+    pub items: Arc<Vec<Value>>,
+    /// The workflow that runs for each.
+    pub workflow: (String, String, String),
+    /// Items at the same time.
+    pub concurrency: u32,
+    /// Items that may fail before the step does.
+    pub tolerated_failures: u32,
+    /// What becomes of the items' runs when the step is given up.
+    pub parent_close: ParentClose,
+    /// The item that starts next.
+    pub next: u32,
+    /// Runs under way, by item.
+    #[serde(with = "numbered")]
+    pub running: BTreeMap<u32, TaskId>,
+    /// Outputs so far, by item.
+    #[serde(with = "numbered")]
+    pub outputs: BTreeMap<u32, Arc<Value>>,
+    /// Errors so far, by item.
+    #[serde(with = "numbered")]
+    pub failures: BTreeMap<u32, Fault>,
+}
+
+/// A step that can be undone, with what undoing it needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The step.
+    pub pointer: Pointer,
+    /// How often the run had come to it before.
+    pub iteration: u32,
+    /// Its input.
+    pub input: Arc<Value>,
+    /// Its output.
+    pub output: Arc<Value>,
+    /// The variables that it saw.
+    pub variables: BTreeMap<String, Arc<Value>>,
+}
+
+/// How a run ends once what it did is undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Cancelled.
+    Cancelled {
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// With an error that nothing caught.
+    Faulted(Fault),
 }
 
 /// What a `try` is at.
@@ -174,6 +272,27 @@ pub struct State {
     pub timeout_at: Option<UnixMillis>,
     /// The id that the next frame takes.
     pub next_frame: FrameId,
+    /// Steps taken since it last waited for something outside (K-6).
+    #[serde(default)]
+    pub steps_unbroken: u64,
+    /// Bytes that the values of those steps took, about.
+    #[serde(default)]
+    pub bytes_unbroken: u64,
+    /// Steps that can be undone, in the order in which they were completed.
+    #[serde(default)]
+    pub undo: Vec<Undo>,
+    /// How it ends, while what it did is undone.
+    #[serde(default)]
+    pub ending: Option<Ending>,
+    /// Signals that no step has taken yet, in the order in which they came.
+    #[serde(default)]
+    pub signals: Vec<Signal>,
+    /// Keys of the last signals, with the digests of what they said.
+    #[serde(default)]
+    pub signal_keys: VecDeque<(String, Sha256Digest)>,
+    /// What holds it.
+    #[serde(default)]
+    pub pauses: BTreeSet<Scope>,
 }
 
 impl State {
@@ -193,6 +312,13 @@ impl State {
             updated_at: UnixMillis(0),
             timeout_at: None,
             next_frame: 1,
+            steps_unbroken: 0,
+            bytes_unbroken: 0,
+            undo: Vec::new(),
+            ending: None,
+            signals: Vec::new(),
+            signal_keys: VecDeque::new(),
+            pauses: BTreeSet::new(),
         }
     }
 
@@ -230,35 +356,46 @@ impl State {
         inside.into_iter().filter(|id| self.frames.contains_key(id)).collect()
     }
 
-    /// Pointers of the steps that wait for something.
+    /// Steps that wait for something.
+    pub fn waiting_frames(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.values().filter(|frame| frame.activity.waits(UnixMillis(0)))
+    }
+
+    /// Their pointers.
     pub fn active(&self) -> Vec<String> {
-        let leaf = |frame: &&Frame| match &frame.activity {
-            Activity::Wait { .. } | Activity::Call { .. } | Activity::Human { .. } | Activity::Child { .. } => true,
-            Activity::Try { phase, .. } => matches!(phase, Phase::Backoff { .. }),
-            _ => false,
-        };
-        self.frames.values().filter(leaf).map(|frame| frame.pointer.to_string()).collect()
+        self.waiting_frames().map(|frame| frame.pointer.to_string()).collect()
     }
 
     /// Whether nothing but people and time can move it.
     pub fn is_waiting(&self) -> bool {
-        let busy = |frame: &Frame| matches!(frame.activity, Activity::Call { .. } | Activity::Child { .. });
+        let busy = |frame: &Frame| matches!(frame.activity, Activity::Call { .. } | Activity::Child { .. } | Activity::Map { .. });
         !self.active().is_empty() && !self.frames.values().any(busy)
     }
 
     /// When something is next due.
     pub fn wake_at(&self) -> Option<UnixMillis> {
-        if self.is_over() {
+        // What comes due while it is paused acts when it is resumed.
+        if self.is_over() || self.is_paused() {
             return None;
         }
         let frames = self.frames.values().flat_map(Frame::due_times);
+        if self.ending.is_some() {
+            // Undoing is not cut short by the time that the run had.
+            return frames.min();
+        }
         frames.chain(self.timeout_at).chain(self.run.deadline_at).min()
+    }
+
+    /// Whether nothing new may be scheduled.
+    pub fn is_paused(&self) -> bool {
+        !self.pauses.is_empty()
     }
 
     /// Takes one event in.
     pub fn apply(&mut self, event: &Event) {
         self.seq += 1;
         self.bytes += event.fact.bytes();
+        self.bytes_unbroken += event.fact.bytes();
         self.audited += u64::from(event.fact.is_audited());
         self.updated_at = event.at;
         match &event.fact {
@@ -269,11 +406,15 @@ impl State {
             }
             Fact::StepStarted { frame, .. } => {
                 self.count_visit(&frame.pointer);
+                if frame.activity.waits(event.at) {
+                    self.break_off();
+                }
                 self.insert(frame);
             }
             Fact::ListStarted { step, replaces, frame } => self.start_list(*step, *replaces, frame),
             Fact::StepSkipped { list, next, .. } => {
                 self.steps += 1;
+                self.steps_unbroken += 1;
                 self.advance(*list, Some(*next), None);
             }
             Fact::StepCompleted { list, pointer, output, context, next, .. } => {
@@ -304,7 +445,12 @@ impl State {
             }
             Fact::RetryScheduled { step, retry, at, .. } => {
                 self.remove_children(*step);
-                if let Some(Activity::Try { phase, retries }) = self.activity_mut(*step) {
+                if *at > event.at {
+                    self.break_off();
+                }
+                if let Some(Activity::Try { phase, retries } | Activity::Compensation { phase, retries }) =
+                    self.activity_mut(*step)
+                {
                     *phase = Phase::Backoff { until: *at };
                     *retries = *retry;
                 }
@@ -323,7 +469,59 @@ impl State {
                     }
                 }
             }
-            Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
+            Fact::CompensationRegistered { undo } => self.undo.push((**undo).clone()),
+            Fact::Compensating { ending } => {
+                self.frames.clear();
+                self.pauses.clear();
+                self.ending = Some(ending.clone());
+            }
+            Fact::CompensationStarted { remaining, frame } => {
+                self.undo.truncate(*remaining as usize);
+                self.insert(frame);
+            }
+            Fact::CompensationCompleted { step, .. } | Fact::CompensationFailed { step, .. } => self.remove(*step),
+            Fact::SignalReceived { signal, digest, .. } => self.take_signal_in(signal, *digest),
+            Fact::SignalTaken { index, .. } => {
+                if (*index as usize) < self.signals.len() {
+                    self.signals.remove(*index as usize);
+                }
+            }
+            Fact::ItemStarted { step, index, task } => {
+                if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
+                    progress.next = index + 1;
+                    progress.running.insert(*index, task.clone());
+                }
+            }
+            Fact::ItemCompleted { step, index, output } => {
+                self.break_off();
+                if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
+                    progress.running.remove(index);
+                    progress.outputs.insert(*index, output.clone());
+                }
+            }
+            Fact::ItemFailed { step, index, error } => {
+                if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
+                    progress.running.remove(index);
+                    progress.failures.insert(*index, error.clone());
+                }
+            }
+            Fact::Restarted { shift_ms, redo, .. } => self.restart(*shift_ms, redo.as_ref()),
+            Fact::Migrated { workflow, definition, .. } => {
+                let run = Arc::make_mut(&mut self.run);
+                run.workflow = workflow.clone();
+                run.definition = *definition;
+            }
+            Fact::AttributesSet { attributes, .. } => {
+                let run = Arc::make_mut(&mut self.run);
+                run.attributes.extend(attributes.clone());
+            }
+            Fact::Suspended { scope, .. } => {
+                self.pauses.insert(*scope);
+            }
+            Fact::Resumed { scope, .. } => {
+                self.pauses.remove(scope);
+            }
+            Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Yielded => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
@@ -334,10 +532,64 @@ impl State {
         self.status = status;
         self.frames.clear();
         self.visits.clear();
+        self.undo.clear();
+        self.signals.clear();
+        self.pauses.clear();
+        self.ending = None;
+    }
+
+    /// Takes up what another run was at: what it had asked others for is asked for anew, what was due is due later.
+    fn restart(&mut self, shift_ms: u64, redo: Option<&Pointer>) {
+        let later = |at: UnixMillis| UnixMillis(at.0.saturating_add(shift_ms));
+        let again = |frame: &&Frame| {
+            let timed = matches!(frame.activity, Activity::Wait { .. } | Activity::Try { .. });
+            redo == Some(&frame.pointer) || (frame.activity.waits(UnixMillis(0)) && !timed)
+        };
+        let again: Vec<FrameId> = self.frames.values().filter(again).filter_map(|frame| self.step_of(frame)).collect();
+        again.into_iter().for_each(|step| self.remove(step));
+        for frame in self.frames.values_mut() {
+            frame.timeout_at = frame.timeout_at.map(later);
+            match &mut frame.activity {
+                Activity::Wait { until } | Activity::Try { phase: Phase::Backoff { until }, .. } => {
+                    *until = later(*until);
+                }
+                _ => {}
+            }
+        }
+        self.timeout_at = self.timeout_at.map(later);
+        self.pauses.clear();
+        self.break_off();
+        // Of the events so far, only this one is a record of this run's own.
+        self.audited = 1;
+    }
+
+    /// The step to do anew with a frame: itself, or the one around a list inside it.
+    fn step_of(&self, frame: &Frame) -> Option<FrameId> {
+        match frame.activity {
+            Activity::List { .. } => frame.parent,
+            _ => Some(frame.id),
+        }
+    }
+
+    /// It waits for something outside, so whatever it does in a loop is no endless one.
+    fn break_off(&mut self) {
+        self.steps_unbroken = 0;
+        self.bytes_unbroken = 0;
+    }
+
+    fn take_signal_in(&mut self, signal: &Signal, digest: Sha256Digest) {
+        if !signal.key.is_empty() {
+            if self.signal_keys.len() >= SIGNAL_KEYS_MAX {
+                self.signal_keys.pop_front();
+            }
+            self.signal_keys.push_back((signal.key.clone(), digest));
+        }
+        self.signals.push(signal.clone());
     }
 
     fn count_visit(&mut self, pointer: &Pointer) {
         self.steps += 1;
+        self.steps_unbroken += 1;
         *self.visits.entry(pointer.clone()).or_default() += 1;
     }
 
@@ -353,7 +605,11 @@ impl State {
         }
         match self.activity_mut(step) {
             Some(Activity::For { index, .. }) if replaces && round > 0 => *index += 1,
-            Some(Activity::Try { phase, .. }) if matches!(phase, Phase::Backoff { .. }) => *phase = Phase::Body,
+            Some(Activity::Try { phase, .. } | Activity::Compensation { phase, .. })
+                if matches!(phase, Phase::Backoff { .. }) =>
+            {
+                *phase = Phase::Body;
+            }
             _ => {}
         }
         self.insert(frame);
@@ -395,7 +651,9 @@ impl Frame {
         let own = match &self.activity {
             Activity::Wait { until } => Some(*until),
             Activity::Human { review } => review.due_at,
-            Activity::Try { phase: Phase::Backoff { until }, .. } => Some(*until),
+            Activity::Signal { until, .. } => *until,
+            Activity::Try { phase: Phase::Backoff { until }, .. }
+            | Activity::Compensation { phase: Phase::Backoff { until }, .. } => Some(*until),
             _ => None,
         };
         own.into_iter().chain(self.timeout_at)

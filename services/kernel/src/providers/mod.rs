@@ -63,8 +63,8 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
-            // People are asked by the domain.
-            Function::Human => None,
+            // The domain's own: people, signals, other runs, what a run is found by.
+            Function::Human | Function::Signal | Function::Map | Function::Attributes => None,
         }
     }
 

@@ -12,7 +12,7 @@ use orrery_store::{AnyConnection, StoreError};
 use super::changes::{self, Change};
 use super::rows::{JournalRow, RunRow};
 use super::schema::{inbox, journal, partitions, runs};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, own};
 use crate::domain::state::State;
 
 /// Rows in one insert; SQLite allows 32,766 bound values.
@@ -68,7 +68,7 @@ impl Move {
         let run = RunRow::of(state);
         let first_seq = state.seq + 1 - events.len() as u64;
         let rows = events.iter().zip(first_seq..).map(|(event, seq)| JournalRow::of(&run.id, seq, event));
-        let changes = events.iter().flat_map(|event| changes::of(state, event)).collect();
+        let changes = own(events).iter().flat_map(|event| changes::of(state, event)).collect();
         Ok(Self {
             partition: run.partition,
             epoch,

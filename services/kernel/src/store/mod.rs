@@ -2,6 +2,7 @@
 
 mod changes;
 mod commit;
+mod pauses;
 mod queries;
 mod recover;
 mod rows;
@@ -13,7 +14,9 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use orrery_store::{Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
+pub use changes::ERROR;
 pub use commit::{Committed, Move, StartKey, commit};
+pub use pauses::{PauseRow, RunName};
 pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
 pub use recover::Recovered;
 pub use rows::{DefinitionRow, JournalRow, ReviewRow, RunRow, review_status, status};

@@ -43,6 +43,39 @@ impl KernelStore {
             .await
     }
 
+    /// The first events of a run.
+    pub async fn events(&self, run: String, most: usize) -> Result<Vec<Event>, StoreError> {
+        self.store
+            .read(move |connection: &mut AnyConnection| {
+                let rows: Vec<String> = journal::table
+                    .filter(journal::run_id.eq(&run))
+                    .order(journal::seq)
+                    .limit(i64::try_from(most).unwrap_or(i64::MAX))
+                    .select(journal::event)
+                    .load(connection)?;
+                let read = |row: &String| serde_json::from_str(row);
+                let events = rows.iter().map(read).collect::<Result<Vec<Event>, _>>();
+                events.map_err(|error| {
+                    tracing::error!(task.id = %run, %error, "a journal cannot be read");
+                    StoreError::Query(diesel::result::Error::DeserializationError(Box::new(error)))
+                })
+            })
+            .await
+    }
+
+    /// The state of a run by its journal; none if it does not begin with a start.
+    pub async fn replay(&self, run: String) -> Result<Option<State>, StoreError> {
+        self.store
+            .read(move |connection: &mut AnyConnection| {
+                let loaded = load(connection, &run)?;
+                if let Err(reason) = &loaded {
+                    tracing::error!(task.id = %run, %reason, "a journal cannot be read");
+                }
+                Ok(loaded.ok())
+            })
+            .await
+    }
+
     /// When each waiting run wants to be woken: the timers.
     pub async fn timers(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         self.store

@@ -34,6 +34,8 @@ fn start(definition: &Definition, id: &str) -> Transition {
         parent: None,
         depth: 0,
         traceparent: String::new(),
+        attributes: BTreeMap::new(),
+        origin: None,
     };
     transition(&State::new(run), definition, Command::Start, UnixMillis(1_000)).unwrap()
 }

@@ -1,6 +1,9 @@
 //! The calls that the kernel answers.
 
+mod control;
 mod definitions;
+mod pauses;
+mod restarts;
 mod reviews;
 mod tasks;
 
@@ -34,6 +37,17 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle(verbs::kernel::REVIEW, CALLS, api.answer(Api::review))
         .handle(verbs::kernel::CLAIM, CALLS, api.answer(Api::claim))
         .handle(verbs::kernel::DECIDE, CALLS, api.answer(Api::decide))
+        .handle(verbs::kernel::TERMINATE, CALLS, api.answer(Api::terminate))
+        .handle(verbs::kernel::SIGNAL, CALLS, api.answer(Api::signal))
+        .handle(verbs::kernel::UPDATE, CALLS, api.answer(Api::update))
+        .handle(verbs::kernel::QUERY, CALLS, api.answer(Api::query))
+        .handle(verbs::kernel::PAUSE, CALLS, api.answer(Api::pause))
+        .handle(verbs::kernel::RESUME, CALLS, api.answer(Api::resume))
+        .handle(verbs::kernel::PAUSES, CALLS, api.answer(Api::pauses))
+        .handle(verbs::kernel::RESET, CALLS, api.answer(Api::reset))
+        .handle(verbs::kernel::FORK, CALLS, api.answer(Api::fork))
+        .handle(verbs::kernel::RETRY, CALLS, api.answer(Api::retry))
+        .handle(verbs::kernel::MIGRATE, CALLS, api.answer(Api::migrate))
 }
 
 #[derive(Clone)]

@@ -1,5 +1,6 @@
 //! Starting, reading and cancelling tasks.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use orrery_bus::CallContext;
@@ -15,9 +16,10 @@ use uuid::Uuid;
 use super::{Api, next_cursor, page};
 use crate::actors::partition::Start;
 use crate::bus::convert;
-use crate::domain::command::{Command, Reject, Run};
+use crate::domain::command::{Command, Run};
+use crate::domain::transition::check_attributes;
 use crate::error::ActError;
-use crate::store::{JournalRow, RunFilter, RunRow, StartKey};
+use crate::store::{JournalRow, RunRow, StartKey};
 
 /// Longest input of a task; files belong in attachments.
 const INPUT_BYTES_MAX: usize = 512 * 1024;
@@ -68,6 +70,8 @@ impl Api {
             parent: None,
             depth: 0,
             traceparent: orrery_telemetry::traceparent(),
+            attributes: attributes(request.attributes)?,
+            origin: None,
         };
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         match self.kernel.start(Start { run, definition, key }).await {
@@ -79,7 +83,7 @@ impl Api {
         }
     }
 
-    async fn duplicate(&self, tenant: &TenantId, run: String, seen: &str, digest: &str) -> Result<Task, Error> {
+    pub(super) async fn duplicate(&self, tenant: &TenantId, run: String, seen: &str, digest: &str) -> Result<Task, Error> {
         if seen != digest {
             let message = format!("the idempotency key was used before for another request, which started {run}");
             return Err(Error::new(ErrorCode::Conflict, message));
@@ -98,8 +102,8 @@ impl Api {
     }
 
     pub(super) async fn list(self, _context: CallContext, request: ListTasksRequest) -> Result<ListTasksReply, Error> {
+        let filter = convert::run_filter(&request)?;
         let (tenant, _) = convert::caller(request.caller)?;
-        let filter = RunFilter { statuses: convert::status_words(&request.statuses)?, workflow: request.workflow };
         let page = page(request.limit, request.cursor);
         let limit = page.limit;
         let rows = self.kernel.store.runs(tenant.to_string(), filter, page).await?;
@@ -109,22 +113,8 @@ impl Api {
 
     pub(super) async fn cancel(self, _context: CallContext, request: CancelTaskRequest) -> Result<Task, Error> {
         let (tenant, person) = convert::caller(request.caller)?;
-        let row = self.row(&tenant, &request.task_id).await?;
-        let id = TaskId::new(&row.id).map_err(|error| convert::invalid(error.to_string()))?;
         let command = Command::Cancel { by: person.principal, reason: request.reason };
-        match self.kernel.act(&tenant, &id, command).await {
-            Ok(state) => Ok(convert::task(RunRow::of(&state))),
-            // Cancelling what is over changes nothing; the answer says how it ended.
-            Err(ActError::Rejected(Reject::Over) | ActError::Unknown) => {
-                let row = self.row(&tenant, &request.task_id).await?;
-                if row.finished_ms == 0 {
-                    let message = "the journal of this task cannot be read; `orrery status` and the log say why";
-                    return Err(Error::new(ErrorCode::DataCorrupted, message));
-                }
-                Ok(convert::task(row))
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.end(&tenant, &request.task_id, command).await
     }
 
     pub(super) async fn history(
@@ -143,6 +133,12 @@ impl Api {
         let finished = row.finished_ms > 0 && last >= row.seq;
         Ok(TaskHistoryReply { events: rows.into_iter().map(convert::event).collect(), finished })
     }
+}
+
+fn attributes(attributes: HashMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+    let attributes = attributes.into_iter().collect();
+    check_attributes(&attributes, 0).map_err(convert::invalid)?;
+    Ok(attributes)
 }
 
 /// As many events as one message takes, and at least one: what an event that is too large itself holds is left out.

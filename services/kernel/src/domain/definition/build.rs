@@ -36,6 +36,7 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     let input = builder.intake("", root, &scope);
     let output = builder.outcome("", root, &scope);
     let timeout = builder.timeout("", root, &scope);
+    let (queries, updates) = (builder.queries(), builder.updates());
     builder.list(Definition::ROOT, root.get("do"), &scope, 0);
     if !builder.problems.is_empty() {
         return Err(builder.problems);
@@ -43,7 +44,8 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     let (tasks, lists) = (builder.tasks, builder.lists);
     let document = document(root.get("document"));
     let hash = hash::digest(&source.value);
-    Ok(Definition { document, hash, source: Arc::new(source.value.clone()), input, output, timeout, tasks, lists })
+    let source = Arc::new(source.value.clone());
+    Ok(Definition { document, hash, source, input, output, timeout, queries, updates, tasks, lists })
 }
 
 fn document(value: Option<&Value>) -> Document {
@@ -152,6 +154,8 @@ impl Builder<'_> {
             export: self.export(&at, fields, scope),
             timeout: self.timeout(&at, fields, scope),
             then: self.directive(&format!("{at}/then"), fields.get("then"), siblings),
+            compensation: self.compensation(&at, fields, scope, depth),
+            parent_close: self.parent_close(&at, fields),
             pointer: at.as_str().into(),
             kind,
             source: body.clone(),

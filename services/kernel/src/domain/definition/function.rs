@@ -22,6 +22,12 @@ pub enum Function {
     Register,
     /// `orrery.human`: a decision by a person.
     Human,
+    /// `orrery.signal`: a message to the run.
+    Signal,
+    /// `orrery.map`: a sub-workflow for each item.
+    Map,
+    /// `orrery.attributes`: by what the run is found.
+    Attributes,
 }
 
 /// What the calls that reach a model or knowledge also take.
@@ -38,6 +44,9 @@ impl Function {
         Self::Embed,
         Self::Register,
         Self::Human,
+        Self::Signal,
+        Self::Map,
+        Self::Attributes,
     ];
 
     /// Its name in a definition.
@@ -51,6 +60,9 @@ impl Function {
             Self::Embed => "orrery.embed",
             Self::Register => "orrery.register",
             Self::Human => "orrery.human",
+            Self::Signal => "orrery.signal",
+            Self::Map => "orrery.map",
+            Self::Attributes => "orrery.attributes",
         }
     }
 
@@ -70,6 +82,9 @@ impl Function {
             Self::Embed => &["texts"],
             Self::Register => &["key", "value"],
             Self::Human => &["title", "roles"],
+            Self::Signal => &["name"],
+            Self::Map => &["items", "workflow"],
+            Self::Attributes => &["attributes"],
         }
     }
 
@@ -80,7 +95,9 @@ impl Function {
             Self::Extract | Self::Classify | Self::Embed => &["model"],
             Self::Retrieve => &["top_k", "filter", "dense_weight"],
             Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
-            Self::Register => &[],
+            Self::Register | Self::Attributes => &[],
+            Self::Signal => &["timeout"],
+            Self::Map => &["concurrency", "tolerated_failures"],
             Self::Human => &["instructions", "form", "decisions", "subject", "due", "on_expiry"],
         }
     }

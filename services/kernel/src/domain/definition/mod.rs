@@ -8,6 +8,7 @@ pub mod duration;
 mod function;
 mod hash;
 mod kinds;
+mod metadata;
 mod model;
 mod problem;
 mod schema;
@@ -17,9 +18,10 @@ use std::sync::Arc;
 
 pub use function::Function;
 pub use hash::digest;
+pub use metadata::STEP;
 pub use model::{
-    Backoff, Branch, Call, Case, Catch, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, Intake, Kind,
-    Outcome, RetryPolicy, SubWorkflow, Task, Transform,
+    Backoff, Branch, Call, Case, Catch, Compensation, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, Intake, Kind,
+    Outcome, ParentClose, RetryPolicy, SubWorkflow, Task, Transform, Update,
 };
 pub use problem::{Problem, Problems};
 pub use schema::violations;

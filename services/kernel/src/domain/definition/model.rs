@@ -1,9 +1,10 @@
 //! A compiled definition. Immutable; tasks and task lists are found by their JSON pointer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use orrery_types::Sha256Digest;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::duration::DurationSpec;
@@ -25,6 +26,10 @@ pub struct Definition {
     pub output: Outcome,
     /// How long a run may take.
     pub timeout: Option<DurationSpec>,
+    /// Named questions about a run.
+    pub queries: BTreeMap<String, Program>,
+    /// Signals that are checked before they are taken.
+    pub updates: BTreeMap<String, Update>,
     pub(super) tasks: HashMap<Pointer, Arc<Task>>,
     pub(super) lists: HashMap<Pointer, Vec<Arc<Task>>>,
 }
@@ -37,6 +42,16 @@ impl Definition {
     pub fn task(&self, pointer: &str) -> Option<&Arc<Task>> {
         self.tasks.get(pointer)
     }
+
+    /// The kind of each task and list, by pointer: what a run at one of them needs to find again.
+    pub fn shape(&self) -> BTreeMap<String, String> {
+        let tasks = self.tasks.values().map(|task| (task.pointer.to_string(), task.kind.word().to_owned()));
+        let lists = self.lists.keys().map(|pointer| (pointer.to_string(), Self::LIST.to_owned()));
+        tasks.chain(lists).collect()
+    }
+
+    /// The kind of a list in a shape.
+    pub const LIST: &'static str = "list";
 
     /// The tasks of the list at a pointer.
     pub fn list(&self, pointer: &str) -> &[Arc<Task>] {
@@ -105,6 +120,10 @@ pub struct Task {
     pub timeout: Option<DurationSpec>,
     /// What follows.
     pub then: Directive,
+    /// How it is undone.
+    pub compensation: Option<Compensation>,
+    /// What becomes of the runs that it started when it is given up.
+    pub parent_close: ParentClose,
     /// What it does.
     pub kind: Kind,
     /// As JSON, for `$task.definition`.
@@ -159,6 +178,25 @@ pub enum Kind {
     Run(SubWorkflow),
     /// Calls a function of the platform.
     Call(Call),
+}
+
+impl Kind {
+    /// The word by which a definition names it; for a call, the function's.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Set(_) => "set",
+            Self::Do(_) => "do",
+            Self::Switch(_) => "switch",
+            Self::For(_) => "for",
+            Self::Fork { .. } => "fork",
+            Self::Try { .. } => "try",
+            Self::Raise(_) => "raise",
+            Self::Wait(_) => "wait",
+            Self::Emit(_) => "emit",
+            Self::Run(_) => "run",
+            Self::Call(call) => call.function.name(),
+        }
+    }
 }
 
 /// A case of a switch.
@@ -285,4 +323,41 @@ pub struct Call {
     pub function: Function,
     /// Its arguments.
     pub arguments: Template,
+}
+
+/// How a step is undone.
+#[derive(Debug)]
+pub struct Compensation {
+    /// What undoes it.
+    pub list: Pointer,
+    /// When the run is cancelled.
+    pub after_cancel: bool,
+    /// When an error ends the run.
+    pub after_fault: bool,
+    /// When it fails itself; none: the platform's policy.
+    pub retry: Option<Arc<RetryPolicy>>,
+}
+
+/// What becomes of a run when the step that started it is given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParentClose {
+    /// It is cancelled, and undoes what it did.
+    #[default]
+    Cancel,
+    /// It ends at once.
+    Terminate,
+    /// It goes on.
+    Abandon,
+}
+
+/// A signal that is checked before it is taken.
+#[derive(Debug)]
+pub struct Update {
+    /// JSON Schema of its payload.
+    pub schema: Option<Value>,
+    /// Must hold; text refuses with that reason.
+    pub accept: Option<Program>,
+    /// The answer, once it is taken.
+    pub result: Option<Program>,
 }

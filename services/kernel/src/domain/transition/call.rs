@@ -20,8 +20,11 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(600);
 impl Machine<'_> {
     pub(super) fn call(&mut self, entered: &Entered, call: &Call) -> Result<(), Fault> {
         let arguments = call.arguments.evaluate(&entered.input, &self.sight(entered))?;
-        if call.function == Function::Human {
-            return self.ask(entered, &arguments);
+        match call.function {
+            Function::Human => return self.ask(entered, &arguments),
+            Function::Signal => return self.await_signal(entered, &arguments),
+            Function::Map => return self.map(entered, arguments),
+            _ => {}
         }
         let timeout = match &entered.task.timeout {
             Some(timeout) => timeout.evaluate(&entered.input, &self.sight(entered))?,

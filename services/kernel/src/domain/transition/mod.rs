@@ -3,22 +3,31 @@
 //! A transition works on a copy of the state and changes it only by recording events, so live and replayed states cannot
 //! differ (K-3). Each kind of task has its file; this one moves between them.
 
+mod attributes;
 mod block;
 mod call;
 mod cancel;
+mod compensate;
 mod emit;
 mod fork;
 mod human;
 mod iterate;
+mod map;
+mod migrate;
+mod pause;
 mod raise;
+mod restart;
 mod run;
 mod set;
 mod sight;
+mod signal;
 mod start;
 mod switch;
 mod try_catch;
 mod wake;
 
+pub use attributes::check as check_attributes;
+pub use signal::{PAYLOAD_BYTES_MAX, SIGNALS_MAX};
 use std::collections::VecDeque;
 
 use orrery_types::UnixMillis;
@@ -32,13 +41,13 @@ use super::expression::EvaluationError;
 use super::fault::{Fault, Standard};
 use super::state::{Activity, Frame, FrameId, State};
 
-/// Steps that one run may take in all; an endless loop ends here with a typed error (K-6).
+/// Steps that a run may take without waiting for anything outside; an endless loop ends here with a typed error (K-6).
 pub const STEPS_MAX: u64 = 100_000;
 /// Steps after which a transition stops, so that other runs of the partition get their turn.
 const STEPS_PER_TRANSITION: u64 = 500;
 /// Bytes after which it stops, so that one commit stays small.
 const BYTES_PER_TRANSITION: u64 = 8 * 1024 * 1024;
-/// Bytes that the values of one run may take in its journal, all steps together (K-6).
+/// Bytes that the values of those steps may take in its journal, all together (K-6).
 pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What a command did.
@@ -83,7 +92,16 @@ pub fn transition(
         Command::Decide { review, by, decision, reason, edits } => {
             machine.decide(&review, &by, &decision, &reason, edits)?;
         }
-        Command::Cancel { by, reason } => machine.cancel(by, reason),
+        Command::Cancel { by, reason } => machine.cancel(by, reason)?,
+        Command::Terminate { by, reason } => machine.terminate(by, reason),
+        Command::Signal(signal) => machine.signal(*signal, false)?,
+        Command::Update(signal) => machine.update(*signal)?,
+        Command::Pause { scope, by, reason } => machine.pause(scope, by, reason),
+        Command::Resume { scope, by } => machine.resume(scope, by)?,
+        Command::StartPaused { scopes } => machine.start_paused(scopes)?,
+        Command::Restart { events, redo, by, reason } => machine.restart(events, redo, by, reason)?,
+        Command::Migrate { target, by } => machine.migrate(*target, by)?,
+        Command::Inspect => {}
     }
     machine.drive()?;
     Ok(Transition { state: machine.state, events: machine.events, effects: machine.effects })
@@ -96,6 +114,10 @@ pub fn unfinished(state: &State) -> Vec<Effect> {
         Activity::Child { .. } => run::effect(&state.run, frame),
         _ => None,
     });
+    let effects = effects.chain(state.frames.values().flat_map(|frame| map::effects(&state.run, frame)));
+    if state.is_paused() {
+        return effects.collect();
+    }
     let ready = state.frames.values().any(|frame| is_ready(state, frame));
     effects.chain(ready.then_some(Effect::Continue)).collect()
 }
@@ -141,12 +163,13 @@ impl Machine<'_> {
 
     fn drive(&mut self) -> Result<(), Reject> {
         while let Some(next) = self.agenda.pop_front() {
-            if self.state.is_over() {
+            // While it is paused, lists stay where they are; resuming looks for them again.
+            if self.state.is_over() || self.state.is_paused() {
                 return Ok(());
             }
             match next {
                 Next::Step(_) if self.has_had_its_turn() => {
-                    self.record(Fact::Paused);
+                    self.record(Fact::Yielded);
                     self.effects.push(Effect::Continue);
                     return Ok(());
                 }

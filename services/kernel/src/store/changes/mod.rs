@@ -1,8 +1,10 @@
 //! What a move changes in the tables that are derived from the journal, in the move's own transaction. One file for each
 //! table, and one line for it in [`Change`], [`of`] and [`Change::write`].
 
+mod control;
 mod reviews;
 
+pub use control::{ERROR, scope_word};
 use orrery_store::{AnyConnection, StoreError};
 
 use crate::domain::event::Event;
@@ -13,11 +15,14 @@ use crate::domain::state::State;
 pub enum Change {
     /// Of a review.
     Review(reviews::ReviewChange),
+    /// Of what control keeps of a run.
+    Control(control::ControlChange),
 }
 
 /// The changes that an event makes; `state` is the state after the move.
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
-    reviews::of(state, event).map(Change::Review).into_iter().collect()
+    let reviews = reviews::of(state, event).map(Change::Review);
+    reviews.into_iter().chain(control::of(state, event).into_iter().map(Change::Control)).collect()
 }
 
 impl Change {
@@ -25,6 +30,7 @@ impl Change {
     pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match self {
             Self::Review(change) => reviews::write(connection, change),
+            Self::Control(change) => control::write(connection, change),
         }
     }
 }

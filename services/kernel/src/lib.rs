@@ -8,7 +8,9 @@ mod definitions;
 pub mod domain;
 pub mod error;
 mod kernel;
+mod ownership;
 mod pauses;
+mod payloads;
 mod providers;
 pub mod store;
 
@@ -18,12 +20,14 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{committer, executor, partition, reconciler, timer};
+use crate::actors::{committer, executor, membership, partition, reconciler, timer};
+use crate::bus::members;
 use crate::kernel::{Kernel, Wiring};
 use crate::store::KernelStore;
+use uuid::Uuid;
 
-/// Opens the journal and gives the actor tree. What holds state in memory stands or falls together: a fresh start reads
-/// the journal, and calls that were under way go out again under their keys.
+/// Opens the journal and gives the actor tree. What holds state in memory stands or falls together: a fresh start takes
+/// the partitions up from the journal, and calls that were under way go out again under their keys.
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
     let kernel = Kernel::new(store, context.bus);
@@ -46,6 +50,10 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     for partition in partitions {
         machine = machine.child(partition);
     }
+    // A fresh id each time: what an earlier incarnation owned is taken over like that of any other.
+    let member = Uuid::now_v7().to_string();
+    machine =
+        machine.child(members::task(kernel.clone(), member.clone())).child(membership::task(kernel.clone(), member));
     let served: Arc<Kernel> = kernel.clone();
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)

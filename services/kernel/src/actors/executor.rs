@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use orrery_supervise::ActorSpec;
+use orrery_types::TenantId;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
@@ -28,6 +29,18 @@ pub struct Perform {
     pub run: Arc<Run>,
     /// What.
     pub effects: Vec<Effect>,
+}
+
+/// Tells another run something, and notes when that is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RunErrand {
+    /// Of both runs.
+    pub tenant: TenantId,
+    /// Under which it is stored.
+    pub id: String,
+    /// What.
+    pub errand: Effect,
 }
 
 /// Owns the calls under way.
@@ -61,11 +74,22 @@ impl Handler<Perform> for Executor {
                         ctx.cancel_future(call);
                     }
                 }
-                errand => {
-                    ctx.spawn(errands::run(self.kernel.clone(), run.clone(), errand).into_actor(self));
-                }
+                // The others go elsewhere: into the outbox, to other runs, or back to this one.
+                Effect::Publish(_)
+                | Effect::Continue
+                | Effect::StartChild(_)
+                | Effect::CancelChild { .. }
+                | Effect::NotifyParent { .. } => {}
             }
         }
+    }
+}
+
+impl Handler<RunErrand> for Executor {
+    type Result = ();
+
+    fn handle(&mut self, RunErrand { tenant, id, errand }: RunErrand, ctx: &mut Self::Context) {
+        ctx.spawn(errands::run(self.kernel.clone(), tenant, id, errand).into_actor(self));
     }
 }
 
@@ -85,7 +109,9 @@ impl Executor {
                 let _slot = slots.acquire().await;
                 kernel.providers.perform(&run, &call).await
             };
-            kernel.deliver(&run.tenant, &run.id, Command::FinishCall { key: call.key, outcome }).await;
+            let finish = Command::FinishCall { key: call.key, outcome };
+            // A result that nobody waits for any more is of an attempt that is over.
+            let _stale = kernel.deliver(&run.tenant, &run.id, finish).await;
         };
         let handle = ctx.spawn(calling.instrument(span).into_actor(self).map(move |(), executor, _| {
             executor.calls.remove(&done);

@@ -3,6 +3,9 @@
 pub mod committer;
 pub mod errands;
 pub mod executor;
+pub mod membership;
 pub mod partition;
 pub mod reconciler;
+mod recovery;
 pub mod timer;
+mod work;

@@ -231,8 +231,6 @@ pub enum Command {
         /// Who.
         by: String,
     },
-    /// Change nothing; the answer shows the state.
-    Inspect,
 }
 
 /// A message to a run.

@@ -324,7 +324,12 @@ impl State {
 
     /// Replays a journal.
     pub fn replay(events: impl IntoIterator<Item = Event>) -> Option<Self> {
-        let mut state: Option<Self> = None;
+        Self::resume(None, events)
+    }
+
+    /// Replays what followed a snapshot.
+    pub fn resume(snapshot: Option<Self>, events: impl IntoIterator<Item = Event>) -> Option<Self> {
+        let mut state = snapshot;
         for event in events {
             if let (None, Fact::Started { run, .. }) = (&state, &event.fact) {
                 state = Some(Self::new((**run).clone()));
@@ -368,8 +373,16 @@ impl State {
 
     /// Whether nothing but people and time can move it.
     pub fn is_waiting(&self) -> bool {
-        let busy = |frame: &Frame| matches!(frame.activity, Activity::Call { .. } | Activity::Child { .. } | Activity::Map { .. });
-        !self.active().is_empty() && !self.frames.values().any(busy)
+        let busy = |frame: &Frame| matches!(frame.activity, Activity::Call { .. });
+        if self.is_paused() {
+            return !self.frames.values().any(busy);
+        }
+        !self.active().is_empty() && !self.frames.values().any(|frame| busy(frame) || self.is_ready(frame))
+    }
+
+    /// Whether a frame is a list that stopped between two steps.
+    pub fn is_ready(&self, frame: &Frame) -> bool {
+        matches!(frame.activity, Activity::List { .. }) && self.children(frame.id).next().is_none()
     }
 
     /// When something is next due.

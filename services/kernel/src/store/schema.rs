@@ -1,7 +1,7 @@
 //! The kernel's tables, as `migrations/` creates them.
 
 diesel::table! {
-    partitions (id) { id -> Integer, epoch -> BigInt, }
+    partitions (id) { id -> Integer, epoch -> BigInt, owner -> Text, }
 }
 
 diesel::table! {
@@ -24,7 +24,7 @@ diesel::table! {
 
 diesel::table! {
     journal (run_id, seq) {
-        run_id -> Text, seq -> BigInt, kind -> Text, pointer -> Text, event -> Text, at_ms -> BigInt,
+        run_id -> Text, seq -> BigInt, events -> Text, at_ms -> BigInt,
     }
 }
 
@@ -69,3 +69,15 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(runs, run_pauses, pauses, run_attributes);
+
+diesel::table! {
+    snapshots (run_id) { run_id -> Text, seq -> BigInt, state -> Text, }
+}
+
+diesel::table! {
+    members (id) { id -> Text, beat -> BigInt, }
+}
+
+diesel::table! {
+    errands (id) { id -> Text, partition -> Integer, run_id -> Text, tenant -> Text, errand -> Text, }
+}

@@ -17,6 +17,7 @@ use crate::domain::live::Live;
 use crate::domain::state::State;
 use crate::domain::transition::PAYLOAD_BYTES_MAX;
 use crate::error::ActError;
+use crate::kernel::Acted;
 use crate::store::RunRow;
 
 /// Longest answer to a query.
@@ -31,11 +32,11 @@ impl Api {
 
     /// Ends a run; what is over stays as it ended, and the answer says how.
     pub(super) async fn end(&self, tenant: &TenantId, task: &str, command: Command) -> Result<Task, Error> {
-        let row = self.row(tenant, task).await?;
-        match self.kernel.act(tenant, &task_id(&row)?, command).await {
-            Ok(state) => Ok(convert::task(RunRow::of(&state))),
+        let id = task_id(&self.kernel.row(tenant, task).await?)?;
+        match self.kernel.act(tenant, &id, command).await {
+            Ok(acted) => self.acted(acted, tenant, &id).await,
             Err(ActError::Rejected(Reject::Over) | ActError::Unknown) => {
-                let row = self.row(tenant, task).await?;
+                let row = self.kernel.row(tenant, task).await?;
                 if row.finished_ms == 0 {
                     let message = "the journal of this task cannot be read; `orrery status` and the log say why";
                     return Err(Error::new(ErrorCode::DataCorrupted, message));
@@ -47,9 +48,9 @@ impl Api {
     }
 
     pub(super) async fn signal(self, _context: CallContext, request: SignalTaskRequest) -> Result<Task, Error> {
-        let (tenant, signal, row) = self.message(request).await?;
-        let state = self.send(&tenant, &row, Command::Signal(Box::new(signal))).await?;
-        Ok(convert::task(RunRow::of(&state)))
+        let (tenant, signal, id) = self.message(request).await?;
+        let acted = self.send(&tenant, &id, Command::Signal(Box::new(signal))).await?;
+        self.acted(acted, &tenant, &id).await
     }
 
     pub(super) async fn update(
@@ -57,9 +58,12 @@ impl Api {
         _context: CallContext,
         request: SignalTaskRequest,
     ) -> Result<UpdateTaskReply, Error> {
-        let (tenant, signal, row) = self.message(request).await?;
+        let (tenant, signal, id) = self.message(request).await?;
         let (name, payload) = (signal.name.clone(), signal.payload.clone());
-        let state = self.send(&tenant, &row, Command::Update(Box::new(signal))).await?;
+        let state = match self.send(&tenant, &id, Command::Update(Box::new(signal))).await? {
+            Acted::Here(state) => state,
+            Acted::There => self.kernel.state(&tenant, &id).await?,
+        };
         let result = self.ask(&tenant, state, payload, move |live| live.update_result(&name)).await?;
         Ok(UpdateTaskReply { result_json: result })
     }
@@ -67,32 +71,23 @@ impl Api {
     pub(super) async fn query(self, _context: CallContext, request: QueryTaskRequest) -> Result<QueryTaskReply, Error> {
         let (tenant, _) = convert::caller(request.caller)?;
         let payload = payload(&request.payload_json)?;
-        let row = self.row(&tenant, &request.task_id).await?;
-        let state = match self.kernel.act(&tenant, &task_id(&row)?, Command::Inspect).await {
-            Ok(state) => state,
-            // What is over is read from its journal.
-            Err(ActError::Rejected(Reject::Over) | ActError::Unknown) => {
-                Arc::new(self.kernel.store.replay(row.id.clone()).await?.ok_or_else(|| {
-                    Error::new(ErrorCode::DataCorrupted, "the journal of this task cannot be read")
-                })?)
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let id = task_id(&self.kernel.row(&tenant, &request.task_id).await?)?;
+        let state = self.kernel.state(&tenant, &id).await?;
         let name = request.name;
         let result = self.ask(&tenant, state, payload, move |live| live.query(&name)).await?;
         Ok(QueryTaskReply { result_json: result })
     }
 
-    async fn message(&self, request: SignalTaskRequest) -> Result<(TenantId, Signal, RunRow), Error> {
+    async fn message(&self, request: SignalTaskRequest) -> Result<(TenantId, Signal, TaskId), Error> {
         let (tenant, person) = convert::caller(request.caller)?;
         let payload = payload(&request.payload_json)?;
-        let row = self.row(&tenant, &request.task_id).await?;
+        let id = task_id(&self.kernel.row(&tenant, &request.task_id).await?)?;
         let signal = Signal { key: request.idempotency_key, name: request.name, payload, by: person.principal };
-        Ok((tenant, signal, row))
+        Ok((tenant, signal, id))
     }
 
-    async fn send(&self, tenant: &TenantId, row: &RunRow, command: Command) -> Result<Arc<State>, Error> {
-        match self.kernel.act(tenant, &task_id(row)?, command).await {
+    pub(super) async fn send(&self, tenant: &TenantId, id: &TaskId, command: Command) -> Result<Acted, Error> {
+        match self.kernel.act(tenant, id, command).await {
             Err(ActError::Unknown) => Err(ActError::Rejected(Reject::Over).into()),
             other => other.map_err(Error::from),
         }

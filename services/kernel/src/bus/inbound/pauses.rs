@@ -8,8 +8,7 @@ use orrery_types::{TenantId, UnixMillis};
 use super::Api;
 use super::control::task_id;
 use crate::bus::convert;
-use crate::domain::command::{Command, Reject, Scope};
-use crate::error::ActError;
+use crate::domain::command::{Command, Scope};
 use crate::store::PauseRow;
 
 /// Longest reason.
@@ -70,12 +69,10 @@ impl Api {
     }
 
     async fn hold(&self, tenant: &TenantId, task: &str, command: Command) -> Result<bool, Error> {
-        let row = self.row(tenant, task).await?;
-        match self.kernel.act(tenant, &task_id(&row)?, command).await {
-            Ok(state) => Ok(i64::try_from(state.seq).is_ok_and(|seq| seq > row.seq)),
-            Err(ActError::Unknown) => Err(ActError::Rejected(Reject::Over).into()),
-            Err(error) => Err(error.into()),
-        }
+        let row = self.kernel.row(tenant, task).await?;
+        let id = task_id(&row)?;
+        self.send(tenant, &id, command).await?;
+        Ok(self.kernel.row(tenant, task).await?.seq > row.seq)
     }
 
     /// The workflow that a target names; none for the tenant. It has to be there, so that no typing error pauses nothing.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use orrery_bus::CallContext;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{MigrateTaskRequest, RestartTaskRequest, Task};
-use orrery_types::{Sha256Digest, TaskId, TenantId, UnixMillis};
-use uuid::Uuid;
+use orrery_types::{Sha256Digest, TenantId, UnixMillis};
 
 use super::Api;
 use super::control::task_id;
@@ -21,7 +20,7 @@ use crate::error::ActError;
 use crate::store::{RunRow, StartKey};
 
 /// Events that a run can be begun with.
-const EVENTS_MAX: usize = 50_000;
+const EVENTS_MAX: i64 = 50_000;
 
 impl Api {
     pub(super) async fn reset(self, _context: CallContext, request: RestartTaskRequest) -> Result<Task, Error> {
@@ -48,8 +47,8 @@ impl Api {
         {
             return self.duplicate(&tenant, run, &seen, &digest).await;
         }
-        let row = self.row(&tenant, &request.task_id).await?;
-        let beginning = self.beginning(&row, &request, how).await?;
+        let row = self.kernel.row(&tenant, &request.task_id).await?;
+        let beginning = self.beginning(&tenant, &row, &request, how).await?;
         if how == Restart::Reset && row.finished_ms == 0 {
             self.replace(&tenant, &row, &beginning, &person, &request.reason).await?;
         }
@@ -58,8 +57,9 @@ impl Api {
             self.kernel.definitions.pinned(tenant.as_str(), &state.run.definition.to_string()).await?;
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         let command = Command::Restart { events, redo, by: person.principal, reason: request.reason };
+        let id = run.id.clone();
         match self.kernel.start_by(Start { run, definition, key }, command).await {
-            Ok(state) => Ok(convert::task(RunRow::of(&state))),
+            Ok(acted) => self.acted(acted, &tenant, &id).await,
             Err(ActError::Duplicate { run, request_digest }) => {
                 self.duplicate(&tenant, run, &request_digest, &digest).await
             }
@@ -68,12 +68,18 @@ impl Api {
     }
 
     /// What a new run begins with.
-    async fn beginning(&self, row: &RunRow, request: &RestartTaskRequest, how: Restart) -> Result<Beginning, Error> {
-        let mut events = self.kernel.store.events(row.id.clone(), EVENTS_MAX + 1).await?;
-        if events.len() > EVENTS_MAX {
+    async fn beginning(
+        &self,
+        tenant: &TenantId,
+        row: &RunRow,
+        request: &RestartTaskRequest,
+        how: Restart,
+    ) -> Result<Beginning, Error> {
+        if row.seq > EVENTS_MAX {
             let message = format!("the task has more than {EVENTS_MAX} events: start a new one with the input it needs");
             return Err(Error::new(ErrorCode::PayloadTooLarge, message));
         }
+        let mut events = self.kernel.history(tenant, &task_id(row)?).await?;
         let pointer: Pointer = request.pointer.as_str().into();
         let (kept, redo) = match how {
             Restart::Retry => history::before_failure(&events).map(|(kept, step)| (kept, Some(step))),
@@ -89,7 +95,7 @@ impl Api {
         let corrupted = || Error::new(ErrorCode::DataCorrupted, "the journal of this task cannot be read");
         let Some(Event { fact: Fact::Started { run: first, .. }, .. }) = events.first() else { return Err(corrupted()) };
         let run = Run {
-            id: TaskId::from_uuid(Uuid::now_v7()),
+            id: self.new_id(tenant),
             // A deadline that has passed was the old run's.
             deadline_at: first.deadline_at.filter(|at| *at > UnixMillis::now()),
             parent: None,
@@ -124,7 +130,7 @@ impl Api {
 
     pub(super) async fn migrate(self, _context: CallContext, request: MigrateTaskRequest) -> Result<Task, Error> {
         let (tenant, person) = convert::caller(request.caller)?;
-        let row = self.row(&tenant, &request.task_id).await?;
+        let row = self.kernel.row(&tenant, &request.task_id).await?;
         let (target, definition) = self.kernel.definitions.resolve(tenant.as_str(), &request.workflow).await?;
         let target = Target {
             workflow: (target.namespace, target.name, target.version),
@@ -132,11 +138,9 @@ impl Api {
             shape: definition.shape(),
         };
         let command = Command::Migrate { target: Box::new(target), by: person.principal };
-        match self.kernel.act(&tenant, &task_id(&row)?, command).await {
-            Ok(state) => Ok(convert::task(RunRow::of(&state))),
-            Err(ActError::Unknown) => Err(ActError::Rejected(Reject::Over).into()),
-            Err(error) => Err(error.into()),
-        }
+        let id = task_id(&row)?;
+        let acted = self.send(&tenant, &id, command).await?;
+        self.acted(acted, &tenant, &id).await
     }
 }
 

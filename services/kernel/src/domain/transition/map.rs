@@ -179,9 +179,3 @@ fn start(run: &Run, progress: &MapProgress, index: u32, task: TaskId) -> Option<
         starter: run.clone(),
     })))
 }
-
-/// The effects of a map under way.
-pub(super) fn effects(run: &Run, frame: &Frame) -> Vec<Effect> {
-    let Activity::Map { progress } = &frame.activity else { return Vec::new() };
-    progress.running.iter().filter_map(|(index, task)| start(run, progress, *index, task.clone())).collect()
-}

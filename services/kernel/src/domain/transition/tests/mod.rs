@@ -6,3 +6,4 @@ mod control;
 mod durability;
 mod harness;
 mod people;
+mod restart;

@@ -6,6 +6,7 @@ mod actors;
 mod bus;
 mod definitions;
 pub mod domain;
+pub mod embedded;
 pub mod error;
 mod kernel;
 mod ownership;

@@ -11,6 +11,9 @@ use super::definition::Pointer;
 use super::event::Event;
 use super::fault::Fault;
 
+/// Longest input of a run, in bytes of JSON; files belong in attachments.
+pub const INPUT_BYTES_MAX: usize = 512 * 1024;
+
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {

@@ -17,15 +17,13 @@ use uuid::Uuid;
 use super::{Api, next_cursor, page};
 use crate::actors::partition::Start;
 use crate::bus::convert;
-use crate::domain::command::{Command, Run};
+use crate::domain::command::{Command, INPUT_BYTES_MAX, Run};
 use crate::domain::transition::check_attributes;
 use crate::error::ActError;
 use crate::kernel::Acted;
 use crate::payloads;
 use crate::store::{RunRow, StartKey, partition_of};
 
-/// Longest input of a task; files belong in attachments.
-const INPUT_BYTES_MAX: usize = 512 * 1024;
 const KEY_BYTES_MAX: usize = 256;
 /// Bytes of the events of one answer.
 const EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;

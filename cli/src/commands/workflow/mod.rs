@@ -1,12 +1,17 @@
-//! `orrery workflow`: deploy and list.
+//! `orrery workflow`: deploy, list, pause and resume on a running system; run without one.
+
+mod library;
+mod run;
+mod source;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::control::pauses;
 use crate::cli::Globals;
 use crate::client::{self, Gateway};
 use crate::output::{Output, Table, text};
@@ -18,17 +23,40 @@ pub enum WorkflowCommand {
     Deploy { file: PathBuf },
     /// List what is deployed.
     List,
+    /// Pause every task of a workflow; new ones are accepted and wait.
+    Pause {
+        name: String,
+        /// Why; kept on the record.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Go on with the tasks of a workflow.
+    Resume { name: String },
+    /// Run one definition in this process, without a system, and print what came of it as JSON.
+    Run(run::RunArgs),
 }
 
 /// Runs it.
 pub async fn run(globals: &Globals, command: WorkflowCommand, output: Output) -> Result<()> {
-    let gateway = client::connect(globals)?;
     match command {
         WorkflowCommand::Deploy { file } => {
+            let gateway = client::connect(globals)?;
             let deployed = deploy(&gateway, &file).await?;
             output.show(&deployed, |found| text::fields(found, &["namespace", "name", "version", "hash", "created"]));
         }
-        WorkflowCommand::List => output.show(&gateway.get(&["workflows"], &[]).await?, many),
+        WorkflowCommand::Pause { name, reason } => {
+            let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+            let paused = client::connect(globals)?.post(&["workflows", &name, "pause"], &body).await?;
+            output.show(&paused, pauses);
+        }
+        WorkflowCommand::Resume { name } => {
+            let resumed = client::connect(globals)?.post(&["workflows", &name, "resume"], &json!({})).await?;
+            output.show(&resumed, pauses);
+        }
+        WorkflowCommand::List => {
+            output.show(&client::connect(globals)?.get(&["workflows"], &[]).await?, many);
+        }
+        WorkflowCommand::Run(args) => run::run(args, output).await?,
     }
     Ok(())
 }

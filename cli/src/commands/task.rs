@@ -114,10 +114,8 @@ pub async fn run(globals: &Globals, command: TaskCommand, output: Output) -> Res
                 ("error", &args.error),
                 ("attributes", &attributes),
             ];
-            let query: Vec<(&str, &str)> = filters
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-                .collect();
+            let query: Vec<(&str, &str)> =
+                filters.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
             output.show(&gateway.list(&["tasks"], &query, args.limit).await?, many);
             Ok(())
         }

@@ -304,8 +304,7 @@ pub async fn retry(gateway: Data<Gateway>, call: Call, request: HttpRequest, pay
     request_body = MigrationRequest, responses((status = 200, body = TaskView)))]
 pub async fn migrate(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
     let wanted: MigrationRequest = body::json(&gateway, &request, payload).await?;
-    let migrate =
-        MigrateTaskRequest { caller: call.caller(), task_id: task_id(&request)?, workflow: wanted.workflow };
+    let migrate = MigrateTaskRequest { caller: call.caller(), task_id: task_id(&request)?, workflow: wanted.workflow };
     let task = gateway.bus.call(verbs::kernel::MIGRATE, &call.context(), &migrate).await?;
     Ok(HttpResponse::Ok().json(TaskView::from(task)))
 }

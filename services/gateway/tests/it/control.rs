@@ -19,8 +19,8 @@ async fn control_reaches_the_kernel_as_it_was_asked() {
     assert_eq!((status, &refused["error"]["detail"]["reasons"][0]), (409, &json!("at most 10")), "{refused}");
     let (_, answer) = world.post(&at("/queries/total"), &world.admin, &json!({})).await;
     assert_eq!(answer["result"], json!([1]));
-    let state = world.get(&at("/state"), &world.admin).await;
-    assert_eq!(state.json::<serde_json::Value>().await.unwrap()["result"], json!([1]));
+    let (_, state) = world.get(&at("/state"), &world.admin).await;
+    assert_eq!(state["result"], json!([1]));
     let (status, fork) = world.post(&at("/fork"), &world.admin, &json!({"pointer": "/do/1/b", "iteration": 2})).await;
     assert_eq!((status, &fork["id"]), (201, &json!("task_2")));
     let (status, _) = world.post(&at("/migrate"), &world.admin, &json!({"workflow": "claims:2.0.0"})).await;
@@ -52,15 +52,15 @@ async fn control_reaches_the_kernel_as_it_was_asked() {
 #[actix_web::test]
 async fn control_is_for_those_who_may_and_refuses_what_is_wrong() {
     let world = World::start().await;
-    let (_, key) = world.post("/v1/admin/keys", &world.admin, &json!({"principal": "rita", "roles": ["reviewer"]})).await;
+    let (_, key) =
+        world.post("/v1/admin/keys", &world.admin, &json!({"principal": "rita", "roles": ["reviewer"]})).await;
     let reviewer = key["key"].as_str().unwrap();
     for path in ["/v1/tasks/task_1/terminate", "/v1/tasks/task_1/signals/go", "/v1/tasks/task_1/reset", "/v1/pause"] {
-        let response = world.request(Method::POST, path, reviewer).json(&json!({})).send().await.unwrap();
-        assert_error(&response, "forbidden").await;
+        assert_error(&world.post(path, reviewer, &json!({})).await, "forbidden");
     }
-    let wrong = world.request(Method::POST, "/v1/tasks/task_1/fork", &world.admin).json(&json!({"step": "x"}));
-    assert_error(&wrong.send().await.unwrap(), "invalid_request").await;
-    assert_error(&world.get("/v1/tasks?created_from=yesterday", &world.admin).await, "invalid_request").await;
-    assert_error(&world.get("/v1/tasks?attributes=plate", &world.admin).await, "invalid_request").await;
+    let wrong = world.post("/v1/tasks/task_1/fork", &world.admin, &json!({"step": "x"})).await;
+    assert_error(&wrong, "invalid_request");
+    assert_error(&world.get("/v1/tasks?created_from=yesterday", &world.admin).await, "invalid_request");
+    assert_error(&world.get("/v1/tasks?attributes=plate", &world.admin).await, "invalid_request");
     assert!(world.players.seen.lock().controlled.is_empty());
 }

@@ -25,8 +25,7 @@ pub async fn run(kernel: Arc<Kernel>, tenant: TenantId, id: String, errand: Effe
         Effect::StartChild(child) => start_child(&kernel, *child).await,
         Effect::CancelChild { task, reason, terminate } => {
             let by = PARENT.to_owned();
-            let command =
-                if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
+            let command = if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
             // One that is over, or never began, is as good as cancelled.
             let _over = kernel.deliver(&tenant, &task, command).await;
         }

@@ -326,9 +326,9 @@ impl Fact {
             Self::StepCompleted { output, context, .. } => {
                 json_bytes(output) + context.as_ref().map_or(0, |context| json_bytes(context))
             }
-            Self::BranchCompleted { output, .. }
-            | Self::ItemCompleted { output, .. }
-            | Self::Completed { output } => json_bytes(output),
+            Self::BranchCompleted { output, .. } | Self::ItemCompleted { output, .. } | Self::Completed { output } => {
+                json_bytes(output)
+            }
             Self::CompensationRegistered { undo } => json_bytes(&undo.input) + json_bytes(&undo.output),
             Self::SignalReceived { signal, .. } => json_bytes(&signal.payload),
             _ => 0,

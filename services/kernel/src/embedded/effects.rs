@@ -27,7 +27,8 @@ pub(super) fn perform(embedded: &mut Embedded, run: &Arc<Run>, effects: Vec<Effe
             Effect::StartChild(child) => start_child(embedded, &child),
             Effect::CancelChild { task, reason, terminate } => {
                 let by = PARENT.to_owned();
-                let command = if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
+                let command =
+                    if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
                 embedded.commands.push_back((task, command));
             }
             Effect::NotifyParent { parent: Parent { task, key }, outcome } => {

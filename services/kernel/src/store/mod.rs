@@ -2,10 +2,10 @@
 
 mod changes;
 mod commit;
-mod pauses;
 mod journal;
 mod load;
 mod partitions;
+mod pauses;
 mod queries;
 mod rows;
 mod schema;
@@ -18,11 +18,11 @@ use orrery_store::{Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
 pub use changes::ERROR;
-pub use pauses::{PauseRow, RunName};
 pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
 pub use journal::decode;
 pub use load::{Found, Stored};
 pub use partitions::Cluster;
+pub use pauses::{PauseRow, RunName};
 pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
 pub use rows::{DefinitionRow, ErrandRow, JournalRow, ReviewRow, RunRow, SnapshotRow, review_status, status};
 

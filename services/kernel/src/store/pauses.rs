@@ -72,8 +72,9 @@ impl KernelStore {
     ) -> Result<Vec<RunName>, StoreError> {
         self.store
             .read(move |connection: &mut AnyConnection| {
-                let held =
-                    run_pauses::table.filter(run_pauses::scope.eq(scope_word(pause.scope()))).select(run_pauses::run_id);
+                let held = run_pauses::table
+                    .filter(run_pauses::scope.eq(scope_word(pause.scope())))
+                    .select(run_pauses::run_id);
                 let mut rows = runs::table
                     .filter(runs::finished_ms.eq(0))
                     .filter(runs::partition.eq_any(partitions))
@@ -89,12 +90,7 @@ impl KernelStore {
     }
 
     /// Runs in some partitions that are held by a pause which is over.
-    pub async fn to_resume(
-        &self,
-        partitions: Vec<i32>,
-        scope: Scope,
-        limit: i64,
-    ) -> Result<Vec<RunName>, StoreError> {
+    pub async fn to_resume(&self, partitions: Vec<i32>, scope: Scope, limit: i64) -> Result<Vec<RunName>, StoreError> {
         self.store
             .read(move |connection: &mut AnyConnection| {
                 let of_tenant = pauses::table.filter(pauses::tenant.eq(run_pauses::tenant));

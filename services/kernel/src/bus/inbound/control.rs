@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use orrery_bus::CallContext;
 use orrery_errors::{Error, ErrorCode};
-use orrery_proto::v1::{
-    CancelTaskRequest, QueryTaskReply, QueryTaskRequest, SignalTaskRequest, Task, UpdateTaskReply,
-};
+use orrery_proto::v1::{CancelTaskRequest, QueryTaskReply, QueryTaskRequest, SignalTaskRequest, Task, UpdateTaskReply};
 use orrery_types::{TaskId, TenantId, UnixMillis};
 use serde_json::Value;
 
@@ -101,8 +99,7 @@ impl Api {
         payload: Arc<Value>,
         question: impl FnOnce(&Live<'_>) -> Result<Value, Reject> + Send + 'static,
     ) -> Result<String, Error> {
-        let definition =
-            self.kernel.definitions.pinned(tenant.as_str(), &state.run.definition.to_string()).await?;
+        let definition = self.kernel.definitions.pinned(tenant.as_str(), &state.run.definition.to_string()).await?;
         let asking = tokio::task::spawn_blocking(move || {
             let now = UnixMillis::now();
             let live = Live { state: &state, definition: &definition, payload: &payload, now };

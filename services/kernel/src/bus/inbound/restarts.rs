@@ -53,8 +53,7 @@ impl Api {
             self.replace(&tenant, &row, &beginning, &person, &request.reason).await?;
         }
         let Beginning { events, redo, state, run } = beginning;
-        let definition =
-            self.kernel.definitions.pinned(tenant.as_str(), &state.run.definition.to_string()).await?;
+        let definition = self.kernel.definitions.pinned(tenant.as_str(), &state.run.definition.to_string()).await?;
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         let command = Command::Restart { events, redo, by: person.principal, reason: request.reason };
         let id = run.id.clone();
@@ -76,7 +75,8 @@ impl Api {
         how: Restart,
     ) -> Result<Beginning, Error> {
         if row.seq > EVENTS_MAX {
-            let message = format!("the task has more than {EVENTS_MAX} events: start a new one with the input it needs");
+            let message =
+                format!("the task has more than {EVENTS_MAX} events: start a new one with the input it needs");
             return Err(Error::new(ErrorCode::PayloadTooLarge, message));
         }
         let mut events = self.kernel.history(tenant, &task_id(row)?).await?;
@@ -93,7 +93,9 @@ impl Api {
         .map_err(|reject| Error::from(ActError::Rejected(reject)))?;
         events.truncate(kept);
         let corrupted = || Error::new(ErrorCode::DataCorrupted, "the journal of this task cannot be read");
-        let Some(Event { fact: Fact::Started { run: first, .. }, .. }) = events.first() else { return Err(corrupted()) };
+        let Some(Event { fact: Fact::Started { run: first, .. }, .. }) = events.first() else {
+            return Err(corrupted());
+        };
         let run = Run {
             id: self.new_id(tenant),
             // A deadline that has passed was the old run's.

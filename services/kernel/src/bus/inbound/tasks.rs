@@ -106,7 +106,13 @@ impl Api {
         }))
     }
 
-    pub(super) async fn duplicate(&self, tenant: &TenantId, run: String, seen: &str, digest: &str) -> Result<Task, Error> {
+    pub(super) async fn duplicate(
+        &self,
+        tenant: &TenantId,
+        run: String,
+        seen: &str,
+        digest: &str,
+    ) -> Result<Task, Error> {
         if seen != digest {
             let message = format!("the idempotency key was used before for another request, which started {run}");
             return Err(Error::new(ErrorCode::Conflict, message));

@@ -20,8 +20,8 @@ pub use function::Function;
 pub use hash::digest;
 pub use metadata::STEP;
 pub use model::{
-    Backoff, Branch, Call, Case, Catch, Compensation, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, Intake, Kind,
-    Outcome, ParentClose, RetryPolicy, SubWorkflow, Task, Transform, Update,
+    Backoff, Branch, Call, Case, Catch, Compensation, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For,
+    Intake, Kind, Outcome, ParentClose, RetryPolicy, SubWorkflow, Task, Transform, Update,
 };
 pub use problem::{Problem, Problems};
 pub use schema::violations;

@@ -19,11 +19,7 @@ const RESERVED: &str = "orrery.";
 
 impl Machine<'_> {
     /// Sets attributes; the step's output is its input.
-    pub(super) fn set_attributes(
-        &mut self,
-        entered: &Entered,
-        arguments: &Value,
-    ) -> Result<Result<(), Fault>, Reject> {
+    pub(super) fn set_attributes(&mut self, entered: &Entered, arguments: &Value) -> Result<Result<(), Fault>, Reject> {
         let wrong = |what: String| Fault::new(Standard::Validation, format!("orrery.attributes: {what}"));
         let Some(Value::Object(named)) = arguments.get("attributes") else {
             return Ok(Err(wrong("`attributes` must map names to texts, numbers or truth values".to_owned())));

@@ -156,7 +156,8 @@ fn too_many(progress: &MapProgress) -> Fault {
 fn joined(progress: &MapProgress) -> Result<Value, Fault> {
     let bytes: u64 = progress.outputs.values().map(|output| json_bytes(output)).sum();
     if bytes > OUTPUT_BYTES_MAX {
-        let detail = format!("orrery.map: the outputs are longer than {OUTPUT_BYTES_MAX} bytes: let each item keep its own");
+        let detail =
+            format!("orrery.map: the outputs are longer than {OUTPUT_BYTES_MAX} bytes: let each item keep its own");
         return Err(Fault::new(Standard::Runtime, detail));
     }
     let total = u32::try_from(progress.items.len()).unwrap_or(u32::MAX);

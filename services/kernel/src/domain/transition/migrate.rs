@@ -15,7 +15,8 @@ impl Machine<'_> {
     pub(super) fn migrate(&mut self, target: Target, by: String) -> Result<(), Reject> {
         let (namespace, name, version) = &self.state.run.workflow;
         if (namespace, name) != (&target.workflow.0, &target.workflow.1) {
-            let message = format!("{}/{} is another workflow than {namespace}/{name}", target.workflow.0, target.workflow.1);
+            let message =
+                format!("{}/{} is another workflow than {namespace}/{name}", target.workflow.0, target.workflow.1);
             return Err(Reject::Invalid(message));
         }
         if target.definition == self.state.run.definition {

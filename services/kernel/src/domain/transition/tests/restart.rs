@@ -185,7 +185,10 @@ fn a_run_moves_to_a_version_that_has_its_places() {
     let one = "do:\n  - ask: {call: orrery.human, with: {title: ok, roles: [r]}}\n  - end: {set: {v: 1}}\n";
     let cases: Vec<(&str, Option<&str>)> = vec![
         ("do:\n  - ask: {call: orrery.human, with: {title: other, roles: [r]}}\n  - end: {set: {v: 2}}\n", None),
-        ("do:\n  - first: {set: {}}\n  - ask: {call: orrery.human, with: {title: ok, roles: [r]}}\n", Some("no /do/0/ask")),
+        (
+            "do:\n  - first: {set: {x: 1}}\n  - ask: {call: orrery.human, with: {title: ok, roles: [r]}}\n",
+            Some("no /do/0/ask"),
+        ),
         ("do:\n  - ask: {set: {v: 2}}\n", Some("`orrery.human` here and `set`")),
     ];
     for (body, refusal) in cases {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use orrery_supervise::ActorSpec;
+use orrery_telemetry::STEP_DURATION;
 use orrery_types::TenantId;
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
@@ -104,6 +105,7 @@ impl Executor {
         let span = tracing::info_span!("kernel.call", task.id = %run.id, step = %call.pointer);
         // The request that started the run has long been answered; its trace goes on here.
         orrery_telemetry::extract_http(&run.traceparent, "", &span);
+        let began = std::time::Instant::now();
         let calling = async move {
             let outcome = {
                 let _slot = slots.acquire().await;
@@ -112,6 +114,8 @@ impl Executor {
             let finish = Command::FinishCall { key: call.key, outcome };
             // A result that nobody waits for any more is of an attempt that is over.
             let _stale = kernel.deliver(&run.tenant, &run.id, finish).await;
+            // From the commit that asked for the call to the commit of what came of it.
+            metrics::histogram!(STEP_DURATION).record(began.elapsed().as_secs_f64());
         };
         let handle = ctx.spawn(calling.instrument(span).into_actor(self).map(move |(), executor, _| {
             executor.calls.remove(&done);

@@ -9,14 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{Run, Scope, Signal};
+pub use super::control::{Ending, MapProgress, SIGNAL_KEYS_MAX, Undo};
 use super::definition::{Function, ParentClose, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;
 use super::numbered;
 use super::review::Review;
-
-/// Keys of signals that a run remembers.
-pub const SIGNAL_KEYS_MAX: usize = 1_000;
 
 /// Identifies a frame in its run. Given in order, never twice.
 pub type FrameId = u64;
@@ -145,7 +143,7 @@ pub enum Activity {
 
 impl Activity {
     /// Whether it waits for something outside the run: a call, a person, an event, time.
-    fn waits(&self, now: UnixMillis) -> bool {
+    pub(super) fn waits(&self, now: UnixMillis) -> bool {
         match self {
             Self::List { .. } | Self::Do | Self::For { .. } | Self::Fork { .. } => false,
             Self::Try { phase, .. } | Self::Compensation { phase, .. } => matches!(phase, Phase::Backoff { .. }),
@@ -154,64 +152,6 @@ impl Activity {
             _ => true,
         }
     }
-}
-
-/// How far a map is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MapProgress {
-    /// Key of the step; an item's key is `<key>/<index>`.
-    pub key: String,
-    /// The items.
-    pub items: Arc<Vec<Value>>,
-    /// The workflow that runs for each.
-    pub workflow: (String, String, String),
-    /// Items at the same time.
-    pub concurrency: u32,
-    /// Items that may fail before the step does.
-    pub tolerated_failures: u32,
-    /// What becomes of the items' runs when the step is given up.
-    pub parent_close: ParentClose,
-    /// The item that starts next.
-    pub next: u32,
-    /// Runs under way, by item.
-    #[serde(with = "numbered")]
-    pub running: BTreeMap<u32, TaskId>,
-    /// Outputs so far, by item.
-    #[serde(with = "numbered")]
-    pub outputs: BTreeMap<u32, Arc<Value>>,
-    /// Errors so far, by item.
-    #[serde(with = "numbered")]
-    pub failures: BTreeMap<u32, Fault>,
-}
-
-/// A step that can be undone, with what undoing it needs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Undo {
-    /// The step.
-    pub pointer: Pointer,
-    /// How often the run had come to it before.
-    pub iteration: u32,
-    /// Its input.
-    pub input: Arc<Value>,
-    /// Its output.
-    pub output: Arc<Value>,
-    /// The variables that it saw.
-    pub variables: BTreeMap<String, Arc<Value>>,
-}
-
-/// How a run ends once what it did is undone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// Cancelled.
-    Cancelled {
-        /// By whom.
-        by: String,
-        /// Why.
-        reason: String,
-    },
-    /// With an error that nothing caught.
-    Faulted(Fault),
 }
 
 /// What a `try` is at.
@@ -482,62 +422,11 @@ impl State {
                     }
                 }
             }
-            Fact::CompensationRegistered { undo } => self.undo.push((**undo).clone()),
-            Fact::Compensating { ending } => {
-                self.frames.clear();
-                self.pauses.clear();
-                self.ending = Some(ending.clone());
-            }
-            Fact::CompensationStarted { remaining, frame } => {
-                self.undo.truncate(*remaining as usize);
-                self.insert(frame);
-            }
-            Fact::CompensationCompleted { step, .. } | Fact::CompensationFailed { step, .. } => self.remove(*step),
-            Fact::SignalReceived { signal, digest, .. } => self.take_signal_in(signal, *digest),
-            Fact::SignalTaken { index, .. } => {
-                if (*index as usize) < self.signals.len() {
-                    self.signals.remove(*index as usize);
-                }
-            }
-            Fact::ItemStarted { step, index, task } => {
-                if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
-                    progress.next = index + 1;
-                    progress.running.insert(*index, task.clone());
-                }
-            }
-            Fact::ItemCompleted { step, index, output } => {
-                self.break_off();
-                if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
-                    progress.running.remove(index);
-                    progress.outputs.insert(*index, output.clone());
-                }
-            }
-            Fact::ItemFailed { step, index, error } => {
-                if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
-                    progress.running.remove(index);
-                    progress.failures.insert(*index, error.clone());
-                }
-            }
-            Fact::Restarted { shift_ms, redo, .. } => self.restart(*shift_ms, redo.as_ref()),
-            Fact::Migrated { workflow, definition, .. } => {
-                let run = Arc::make_mut(&mut self.run);
-                run.workflow = workflow.clone();
-                run.definition = *definition;
-            }
-            Fact::AttributesSet { attributes, .. } => {
-                let run = Arc::make_mut(&mut self.run);
-                run.attributes.extend(attributes.clone());
-            }
-            Fact::Suspended { scope, .. } => {
-                self.pauses.insert(*scope);
-            }
-            Fact::Resumed { scope, .. } => {
-                self.pauses.remove(scope);
-            }
             Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Yielded => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
+            fact => self.apply_control(fact),
         }
     }
 
@@ -551,53 +440,10 @@ impl State {
         self.ending = None;
     }
 
-    /// Takes up what another run was at: what it had asked others for is asked for anew, what was due is due later.
-    fn restart(&mut self, shift_ms: u64, redo: Option<&Pointer>) {
-        let later = |at: UnixMillis| UnixMillis(at.0.saturating_add(shift_ms));
-        let again = |frame: &&Frame| {
-            let timed = matches!(frame.activity, Activity::Wait { .. } | Activity::Try { .. });
-            redo == Some(&frame.pointer) || (frame.activity.waits(UnixMillis(0)) && !timed)
-        };
-        let again: Vec<FrameId> = self.frames.values().filter(again).filter_map(|frame| self.step_of(frame)).collect();
-        again.into_iter().for_each(|step| self.remove(step));
-        for frame in self.frames.values_mut() {
-            frame.timeout_at = frame.timeout_at.map(later);
-            match &mut frame.activity {
-                Activity::Wait { until } | Activity::Try { phase: Phase::Backoff { until }, .. } => {
-                    *until = later(*until);
-                }
-                _ => {}
-            }
-        }
-        self.timeout_at = self.timeout_at.map(later);
-        self.pauses.clear();
-        self.break_off();
-        // Of the events so far, only this one is a record of this run's own.
-        self.audited = 1;
-    }
-
-    /// The step to do anew with a frame: itself, or the one around a list inside it.
-    fn step_of(&self, frame: &Frame) -> Option<FrameId> {
-        match frame.activity {
-            Activity::List { .. } => frame.parent,
-            _ => Some(frame.id),
-        }
-    }
-
     /// It waits for something outside, so whatever it does in a loop is no endless one.
-    fn break_off(&mut self) {
+    pub(super) fn break_off(&mut self) {
         self.steps_unbroken = 0;
         self.bytes_unbroken = 0;
-    }
-
-    fn take_signal_in(&mut self, signal: &Signal, digest: Sha256Digest) {
-        if !signal.key.is_empty() {
-            if self.signal_keys.len() >= SIGNAL_KEYS_MAX {
-                self.signal_keys.pop_front();
-            }
-            self.signal_keys.push_back((signal.key.clone(), digest));
-        }
-        self.signals.push(signal.clone());
     }
 
     fn count_visit(&mut self, pointer: &Pointer) {
@@ -606,7 +452,7 @@ impl State {
         *self.visits.entry(pointer.clone()).or_default() += 1;
     }
 
-    fn insert(&mut self, frame: &Frame) {
+    pub(super) fn insert(&mut self, frame: &Frame) {
         self.next_frame = self.next_frame.max(frame.id + 1);
         self.frames.insert(frame.id, frame.clone());
     }
@@ -628,7 +474,7 @@ impl State {
         self.insert(frame);
     }
 
-    fn activity_mut(&mut self, id: FrameId) -> Option<&mut Activity> {
+    pub(super) fn activity_mut(&mut self, id: FrameId) -> Option<&mut Activity> {
         self.frames.get_mut(&id).map(|frame| &mut frame.activity)
     }
 
@@ -644,7 +490,7 @@ impl State {
         }
     }
 
-    fn remove(&mut self, id: FrameId) {
+    pub(super) fn remove(&mut self, id: FrameId) {
         for id in self.subtree(id) {
             self.frames.remove(&id);
         }

@@ -5,6 +5,7 @@ mod arguments;
 mod register;
 mod retrieval;
 mod router;
+mod uuid;
 
 use std::fmt;
 use std::time::Duration;
@@ -63,6 +64,7 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
+            Function::Uuid => Some(&uuid::Uuid),
             // The domain's own: people, signals, other runs, what a run is found by.
             Function::Human | Function::Signal | Function::Map | Function::Attributes => None,
         }

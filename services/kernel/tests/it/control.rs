@@ -245,7 +245,7 @@ async fn a_run_moves_to_a_new_version_and_a_map_keeps_its_order() {
     version("1.0.0", &format!("do:\n{wait}  - end: {{set: {{v: 1}}}}\n")).await;
     let task = system.submit("ask", "{}", "").await.unwrap().id;
     version("2.0.0", &format!("do:\n{wait}  - end: {{set: {{v: 2}}}}\n")).await;
-    version("3.0.0", &format!("do:\n  - new: {{set: {{}}}}\n{wait}")).await;
+    version("3.0.0", &format!("do:\n  - new: {{set: {{x: 1}}}}\n{wait}")).await;
     let migrate = |to: &str| {
         let request = MigrateTaskRequest { caller: Some(alice()), task_id: task.clone(), workflow: to.into() };
         let bus = system.bus.clone();

@@ -20,6 +20,8 @@ pub enum Function {
     Embed,
     /// `orrery.register`: which earlier tasks registered the same value.
     Register,
+    /// `orrery.uuid`: an identifier that nobody had before, recorded so that a replay finds the same.
+    Uuid,
     /// `orrery.human`: a decision by a person.
     Human,
     /// `orrery.signal`: a message to the run.
@@ -43,6 +45,7 @@ impl Function {
         Self::Generate,
         Self::Embed,
         Self::Register,
+        Self::Uuid,
         Self::Human,
         Self::Signal,
         Self::Map,
@@ -59,6 +62,7 @@ impl Function {
             Self::Generate => "orrery.generate",
             Self::Embed => "orrery.embed",
             Self::Register => "orrery.register",
+            Self::Uuid => "orrery.uuid",
             Self::Human => "orrery.human",
             Self::Signal => "orrery.signal",
             Self::Map => "orrery.map",
@@ -81,6 +85,7 @@ impl Function {
             Self::Generate => &["messages"],
             Self::Embed => &["texts"],
             Self::Register => &["key", "value"],
+            Self::Uuid => &[],
             Self::Human => &["title", "roles"],
             Self::Signal => &["name"],
             Self::Map => &["items", "workflow"],
@@ -95,7 +100,7 @@ impl Function {
             Self::Extract | Self::Classify | Self::Embed => &["model"],
             Self::Retrieve => &["top_k", "filter", "dense_weight"],
             Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
-            Self::Register | Self::Attributes => &[],
+            Self::Register | Self::Uuid | Self::Attributes => &[],
             Self::Signal => &["timeout"],
             Self::Map => &["concurrency", "tolerated_failures"],
             Self::Human => &["instructions", "form", "decisions", "subject", "due", "on_expiry"],

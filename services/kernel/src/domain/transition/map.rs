@@ -61,31 +61,38 @@ impl Machine<'_> {
 
     /// Starts items up to the bound, and ends the step when there is nothing left or too much has failed.
     fn top_up(&mut self, step: FrameId) -> Result<(), Reject> {
-        let frame = self.frame(step)?.clone();
+        // Not cloned: with many items that would be most of the work.
+        let frame = self.frame(step)?;
         let Activity::Map { progress } = &frame.activity else { return Ok(()) };
-        if progress.failures.len() > progress.tolerated_failures as usize {
-            let fault = too_many(progress);
-            let list = self.list_of(&frame)?;
-            return self.fail(list, &frame.pointer, fault);
+        let outcome = if progress.failures.len() > progress.tolerated_failures as usize {
+            Err(too_many(progress))
+        } else if progress.outputs.len() + progress.failures.len() == progress.items.len() {
+            joined(progress)
+        } else {
+            return self.start_items(step);
+        };
+        let (list, pointer) = (self.list_of(frame)?, frame.pointer.clone());
+        match outcome {
+            Ok(output) => self.complete_step(step, Arc::new(output)),
+            Err(fault) => self.fail(list, &pointer, fault),
         }
-        let total = u32::try_from(progress.items.len()).unwrap_or(u32::MAX);
-        if progress.outputs.len() + progress.failures.len() == progress.items.len() {
-            return match joined(progress) {
-                Ok(output) => self.complete_step(step, Arc::new(output)),
-                Err(fault) => {
-                    let list = self.list_of(&frame)?;
-                    self.fail(list, &frame.pointer, fault)
-                }
-            };
-        }
+    }
+
+    fn start_items(&mut self, step: FrameId) -> Result<(), Reject> {
         if self.state.is_paused() {
             return Ok(());
         }
+        let Activity::Map { progress } = &self.frame(step)?.activity else { return Ok(()) };
+        let total = u32::try_from(progress.items.len()).unwrap_or(u32::MAX);
         let free = progress.concurrency.saturating_sub(u32::try_from(progress.running.len()).unwrap_or(u32::MAX));
+        let mut starts = Vec::new();
         for index in progress.next..total.min(progress.next.saturating_add(free)) {
             let id = format!("task_{}", self.id_from(&format!("{}/{index}", progress.key)));
             let task = TaskId::new(&id).map_err(|error| Reject::Invalid(error.to_string()))?;
-            self.effects.extend(start(&self.state.run, progress, index, task.clone()));
+            starts.push((index, task.clone(), start(&self.state.run, progress, index, task)));
+        }
+        for (index, task, effect) in starts {
+            self.effects.extend(effect);
             self.record(Fact::ItemStarted { step, index, task });
         }
         Ok(())

@@ -92,10 +92,8 @@ impl State {
             }
             Fact::CompensationCompleted { step, .. } | Fact::CompensationFailed { step, .. } => self.remove(*step),
             Fact::SignalReceived { signal, digest, .. } => self.take_signal_in(signal, *digest),
-            Fact::SignalTaken { index, .. } => {
-                if (*index as usize) < self.signals.len() {
-                    self.signals.remove(*index as usize);
-                }
+            Fact::SignalTaken { index, .. } if (*index as usize) < self.signals.len() => {
+                self.signals.remove(*index as usize);
             }
             Fact::ItemStarted { step, index, task } => {
                 if let Some(Activity::Map { progress }) = self.activity_mut(*step) {

@@ -385,29 +385,8 @@ impl State {
                     self.count_visit(pointer);
                 }
             }
-            Fact::BranchCompleted { step, branch, output } => {
-                let of_branch =
-                    |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if it == branch);
-                let list = self.children(*step).find(of_branch).map(|frame| frame.id);
-                if let Some(list) = list {
-                    self.remove(list);
-                }
-                if let Some(Activity::Fork { outputs }) = self.activity_mut(*step) {
-                    outputs.insert(*branch, output.clone());
-                }
-            }
-            Fact::RetryScheduled { step, retry, at, .. } => {
-                self.remove_children(*step);
-                if *at > event.at {
-                    self.break_off();
-                }
-                if let Some(Activity::Try { phase, retries } | Activity::Compensation { phase, retries }) =
-                    self.activity_mut(*step)
-                {
-                    *phase = Phase::Backoff { until: *at };
-                    *retries = *retry;
-                }
-            }
+            Fact::BranchCompleted { step, branch, output } => self.join(*step, *branch, output),
+            Fact::RetryScheduled { step, retry, at, .. } => self.back_off(*step, *retry, *at, event.at),
             Fact::ErrorCaught { step, .. } => {
                 self.remove_children(*step);
                 if let Some(Activity::Try { phase, .. }) = self.activity_mut(*step) {
@@ -427,6 +406,33 @@ impl State {
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
             fact => self.apply_control(fact),
+        }
+    }
+
+    /// A branch of a fork is over.
+    fn join(&mut self, step: FrameId, branch: u32, output: &Arc<Value>) {
+        let of_branch =
+            |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if *it == branch);
+        let list = self.children(step).find(of_branch).map(|frame| frame.id);
+        if let Some(list) = list {
+            self.remove(list);
+        }
+        if let Some(Activity::Fork { outputs }) = self.activity_mut(step) {
+            outputs.insert(branch, output.clone());
+        }
+    }
+
+    /// A step waits to try again.
+    fn back_off(&mut self, step: FrameId, retry: u32, at: UnixMillis, now: UnixMillis) {
+        self.remove_children(step);
+        if at > now {
+            self.break_off();
+        }
+        if let Some(Activity::Try { phase, retries } | Activity::Compensation { phase, retries }) =
+            self.activity_mut(step)
+        {
+            *phase = Phase::Backoff { until: at };
+            *retries = retry;
         }
     }
 

@@ -28,8 +28,12 @@ async fn signal(system: &System, request: SignalTaskRequest) -> Result<Task, Err
 }
 
 async fn query(system: &System, task: &str, name: &str) -> Result<Value, Error> {
-    let request =
-        QueryTaskRequest { caller: Some(alice()), task_id: task.into(), name: name.into(), payload_json: String::new() };
+    let request = QueryTaskRequest {
+        caller: Some(alice()),
+        task_id: task.into(),
+        name: name.into(),
+        payload_json: String::new(),
+    };
     let reply = system.bus.call(verbs::kernel::QUERY, &CallContext::default(), &request).await?;
     Ok(serde_json::from_str(&reply.result_json).unwrap())
 }
@@ -110,7 +114,10 @@ async fn signals_updates_and_queries_reach_a_run_across_a_restart() {
         async move { bus.call(verbs::kernel::UPDATE, &CallContext::default(), &request).await }
     };
     let refused = update("10").await.unwrap_err();
-    assert_eq!((refused.code, refused.detail.unwrap()["reasons"][0].clone()), (ErrorCode::FailedPrecondition, json!("at most 9")));
+    assert_eq!(
+        (refused.code, refused.detail.unwrap()["reasons"][0].clone()),
+        (ErrorCode::FailedPrecondition, json!("at most 9"))
+    );
     assert_eq!(update("7").await.unwrap().result_json, "7");
     assert_eq!(query(&system, &task, "went").await.unwrap(), json!(7));
     assert_eq!(query(&system, &task, "nope").await.unwrap_err().code, ErrorCode::InvalidRequest);

@@ -21,7 +21,7 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{committer, executor, membership, partition, reconciler, timer};
+use crate::actors::{committer, executor, listener, membership, partition, reconciler, scheduler, timer};
 use crate::bus::members;
 use crate::kernel::{Kernel, Wiring};
 use crate::store::KernelStore;
@@ -59,6 +59,8 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)
         .child(machine)
+        .child(listener::spec(kernel.clone()))
+        .child(scheduler::spec(kernel.clone()))
         .child(kernel.outbox.task(&kernel.bus))
         .child(reconciler::spec(kernel.clone()))
         .child(bus_endpoint(move || bus::inbound::server(&served))))

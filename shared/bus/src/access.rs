@@ -7,11 +7,16 @@ use crate::subjects::{
 /// User that creates streams and buckets, and reads the health of all.
 pub const OPERATOR: &str = "operator";
 
+/// What the platform itself publishes events about.
+const PLATFORM_ENTITIES: [&str; 4] = ["task", "step", "review", "workflow"];
+
 /// Subjects that a NATS user may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permissions {
     /// Where it may publish.
     pub publish: Vec<String>,
+    /// Where it may not, although `publish` says so.
+    pub publish_denied: Vec<String>,
     /// Where it may listen.
     pub subscribe: Vec<String>,
 }
@@ -68,21 +73,28 @@ pub fn service(name: &str) -> Option<Permissions> {
         publish.extend(key_value_subjects(BUCKET_LEASES));
         publish.extend(consumer_subjects(STREAM_EVENTS));
     }
-    Some(Permissions { publish, subscribe })
+    Some(Permissions { publish, publish_denied: Vec::new(), subscribe })
 }
 
 /// The permissions of the operator's user.
 pub fn operator() -> Permissions {
     Permissions {
         publish: vec!["$JS.API.>".to_owned(), "$SRV.>".to_owned(), "orrery.v1.*.health".to_owned()],
+        publish_denied: Vec::new(),
         subscribe: vec![format!("_INBOX.{OPERATOR}.>"), "orrery.v1.health.*".to_owned(), "$SRV.>".to_owned()],
     }
 }
 
-/// The permissions of another system that acts for a tenant: its own events, and nothing else.
+/// The permissions of another system that acts for a tenant: its own events, and nothing else. It may publish events for
+/// workflows to listen to, but none in the platform's name.
 pub fn tenant(tenant: &str) -> Permissions {
     let user = tenant_user(tenant);
-    Permissions { publish: Vec::new(), subscribe: vec![format!("_INBOX.{user}.>"), crate::subjects::events_of(tenant)] }
+    let events = crate::subjects::events_of(tenant);
+    Permissions {
+        publish: vec![events.clone()],
+        publish_denied: PLATFORM_ENTITIES.iter().map(|of| crate::subjects::event(tenant, of, ">")).collect(),
+        subscribe: vec![format!("_INBOX.{user}.>"), events],
+    }
 }
 
 /// NATS user of other systems of a tenant.

@@ -55,11 +55,12 @@ pub fn server_config(credentials: &Credentials, port: i32, store: &Path) -> Stri
     for (user, password) in &credentials.passwords {
         if let Some(permissions) = permissions_of(user) {
             let publish = list(&permissions.publish);
+            let denied = list(&permissions.publish_denied);
             let subscribe = list(&permissions.subscribe);
             // Writing to a String cannot fail.
             let _infallible = writeln!(
                 users,
-                "  {{ user: {user:?}, password: {password:?}, permissions: {{ publish: [{publish}], subscribe: [{subscribe}] }} }}"
+                "  {{ user: {user:?}, password: {password:?}, permissions: {{ publish: {{ allow: [{publish}], deny: [{denied}] }}, subscribe: [{subscribe}] }} }}"
             );
         }
     }

@@ -34,6 +34,11 @@ pub fn event(tenant: &str, entity: &str, what: &str) -> String {
     format!("orrery.v1.events.{tenant}.{entity}.{what}")
 }
 
+/// The tenant whose event was published on a subject.
+pub fn tenant_of_event(subject: &str) -> Option<&str> {
+    subject.strip_prefix("orrery.v1.events.")?.split('.').next()
+}
+
 /// All events of a tenant.
 pub fn events_of(tenant: &str) -> String {
     format!("orrery.v1.events.{tenant}.>")

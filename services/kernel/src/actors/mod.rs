@@ -3,9 +3,12 @@
 pub mod committer;
 pub mod errands;
 pub mod executor;
+pub mod listener;
 pub mod membership;
 pub mod partition;
 pub mod reconciler;
 mod recovery;
+pub mod scheduler;
+mod starter;
 pub mod timer;
 mod work;

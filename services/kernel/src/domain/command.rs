@@ -177,6 +177,11 @@ pub enum Command {
         /// Changed fields, or null.
         edits: Value,
     },
+    /// An event, for whichever of the run's steps listens to it.
+    Event {
+        /// A CloudEvent in JSON.
+        event: Arc<Value>,
+    },
     /// Cancel the run: what is under way is given up, and what is done is undone where that was declared.
     Cancel {
         /// Who.

@@ -95,20 +95,20 @@ impl State {
             Fact::SignalTaken { index, .. } if (*index as usize) < self.signals.len() => {
                 self.signals.remove(*index as usize);
             }
-            Fact::ItemStarted { step, index, task } => {
+            Fact::MapItemStarted { step, index, task } => {
                 if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
                     progress.next = index + 1;
                     progress.running.insert(*index, task.clone());
                 }
             }
-            Fact::ItemCompleted { step, index, output } => {
+            Fact::MapItemCompleted { step, index, output } => {
                 self.break_off();
                 if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
                     progress.running.remove(index);
                     progress.outputs.insert(*index, output.clone());
                 }
             }
-            Fact::ItemFailed { step, index, error } => {
+            Fact::MapItemFailed { step, index, error } => {
                 if let Some(Activity::Map { progress }) = self.activity_mut(*step) {
                     progress.running.remove(index);
                     progress.failures.insert(*index, error.clone());

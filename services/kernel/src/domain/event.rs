@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{Run, Scope, Signal};
-use super::definition::{Function, Pointer};
+use super::consumption::Taken;
+use super::definition::{Directive, Function, Pointer};
 use super::fault::Fault;
 use super::review::Decision;
 use super::state::{Ending, Frame, FrameId, Undo};
@@ -189,7 +190,7 @@ pub enum Fact {
         pointer: Pointer,
     },
     /// An item of a map is under way.
-    ItemStarted {
+    MapItemStarted {
         /// The map.
         step: FrameId,
         /// Which item.
@@ -198,7 +199,7 @@ pub enum Fact {
         task: TaskId,
     },
     /// An item of a map is over.
-    ItemCompleted {
+    MapItemCompleted {
         /// The map.
         step: FrameId,
         /// Which item.
@@ -207,7 +208,7 @@ pub enum Fact {
         output: Arc<Value>,
     },
     /// An item of a map failed.
-    ItemFailed {
+    MapItemFailed {
         /// The map.
         step: FrameId,
         /// Which item.
@@ -259,6 +260,56 @@ pub enum Fact {
         scope: Scope,
         /// By whom.
         by: String,
+    },
+    /// An extended task came to what runs before it, to itself, or to what runs after it.
+    StageReached {
+        /// Its wrapper.
+        step: FrameId,
+        /// Which.
+        stage: u32,
+        /// The task's output, once it is over.
+        output: Option<Arc<Value>>,
+    },
+    /// A list inside an extended task said where the flow goes after the task.
+    FlowRedirected {
+        /// The wrapper.
+        step: FrameId,
+        /// Where.
+        then: Directive,
+    },
+    /// A listener took an event.
+    EventConsumed {
+        /// The `listen`.
+        step: FrameId,
+        /// Identifies the event.
+        key: String,
+        /// How it was met.
+        taken: Taken,
+        /// What is kept of it; none: nothing.
+        item: Option<Arc<Value>>,
+        /// Whether it waits for `foreach`.
+        queued: bool,
+    },
+    /// The `foreach` of a listener is done with an event.
+    ItemCompleted {
+        /// The `listen`.
+        step: FrameId,
+        /// Its output; none: nobody will ask for it.
+        output: Option<Arc<Value>>,
+        /// The new context, if it exported one.
+        context: Option<Arc<Value>>,
+    },
+    /// The events that still wait for `foreach` are no longer wanted.
+    QueueDropped {
+        /// The `listen`.
+        step: FrameId,
+    },
+    /// A listener takes no more events.
+    ListeningEnded {
+        /// The `listen`.
+        step: FrameId,
+        /// Its pointer.
+        pointer: Pointer,
     },
     /// The run stopped to let others run.
     #[serde(alias = "paused")]
@@ -326,11 +377,15 @@ impl Fact {
             Self::StepCompleted { output, context, .. } => {
                 json_bytes(output) + context.as_ref().map_or(0, |context| json_bytes(context))
             }
-            Self::BranchCompleted { output, .. } | Self::ItemCompleted { output, .. } | Self::Completed { output } => {
+            Self::BranchCompleted { output, .. } | Self::MapItemCompleted { output, .. } | Self::Completed { output } => {
                 json_bytes(output)
             }
             Self::CompensationRegistered { undo } => json_bytes(&undo.input) + json_bytes(&undo.output),
             Self::SignalReceived { signal, .. } => json_bytes(&signal.payload),
+            Self::EventConsumed { item, .. } => item.as_ref().map_or(0, |item| json_bytes(item)),
+            Self::ItemCompleted { output, context, .. } => {
+                output.iter().chain(context).map(|value| json_bytes(value)).sum()
+            }
             _ => 0,
         }
     }
@@ -362,15 +417,21 @@ impl Fact {
             Self::CompensationFailed { .. } => "compensation.failed",
             Self::SignalReceived { .. } => "signal.received",
             Self::SignalTaken { .. } => "signal.taken",
-            Self::ItemStarted { .. } => "item.started",
-            Self::ItemCompleted { .. } => "item.completed",
-            Self::ItemFailed { .. } => "item.failed",
+            Self::MapItemStarted { .. } => "map_item.started",
+            Self::MapItemCompleted { .. } => "map_item.completed",
+            Self::MapItemFailed { .. } => "map_item.failed",
             Self::Restarted { .. } => "task.restarted",
             Self::AttributesSet { .. } => "task.attributed",
             Self::Migrated { .. } => "task.migrated",
             Self::Suspended { .. } => "task.paused",
             Self::Resumed { .. } => "task.resumed",
             Self::Yielded => "task.yielded",
+            Self::StageReached { .. } => "stage.reached",
+            Self::FlowRedirected { .. } => "flow.redirected",
+            Self::EventConsumed { .. } => "event.consumed",
+            Self::ItemCompleted { .. } => "item.completed",
+            Self::QueueDropped { .. } => "queue.dropped",
+            Self::ListeningEnded { .. } => "listening.ended",
             Self::Completed { .. } => "task.completed",
             Self::Faulted { .. } => "task.faulted",
             Self::Cancelled { .. } => "task.cancelled",
@@ -390,6 +451,7 @@ impl Fact {
             | Self::CompensationFailed { pointer, .. }
             | Self::SignalTaken { pointer, .. }
             | Self::AttributesSet { pointer, .. }
+            | Self::ListeningEnded { pointer, .. }
             | Self::ReviewWithdrawn { pointer, .. } => pointer,
             Self::CompensationRegistered { undo } => &undo.pointer,
             Self::CompensationStarted { frame, .. } => &frame.pointer,

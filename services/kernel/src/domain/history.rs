@@ -86,7 +86,7 @@ pub fn before_failure(events: &[Event]) -> Result<(usize, Pointer), Reject> {
     let of_the_failure = |event: &&Event| {
         matches!(
             event.fact,
-            Fact::StepFailed { .. } | Fact::ReviewWithdrawn { .. } | Fact::ItemFailed { .. } | Fact::Faulted { .. }
+            Fact::StepFailed { .. } | Fact::ReviewWithdrawn { .. } | Fact::MapItemFailed { .. } | Fact::Faulted { .. }
         )
     };
     let block = events.iter().rev().take_while(of_the_failure).count();

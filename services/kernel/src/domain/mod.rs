@@ -4,6 +4,7 @@
 
 pub mod command;
 mod control;
+pub mod consumption;
 pub mod definition;
 pub mod effect;
 pub mod event;
@@ -15,3 +16,5 @@ mod numbered;
 pub mod review;
 pub mod state;
 pub mod transition;
+pub mod trigger;
+mod within;

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::command::{Run, Scope, Signal};
 pub use super::control::{Ending, MapProgress, SIGNAL_KEYS_MAX, Undo};
-use super::definition::{Function, ParentClose, Pointer};
+use super::consumption::Progress;
+use super::definition::{Directive, Function, ParentClose, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;
 use super::numbered;
@@ -123,6 +124,34 @@ pub enum Activity {
         /// Retries so far.
         retries: u32,
     },
+    /// Events are awaited, or dealt with.
+    Listen {
+        /// Types of the events that it may consume; empty: any.
+        types: Vec<String>,
+        /// What has come so far.
+        progress: Progress,
+        /// Events that wait for `foreach`, first in, first out; the first is under way.
+        queue: Vec<Arc<Value>>,
+        /// Events that are dealt with.
+        heard: Vec<Arc<Value>>,
+        /// What `foreach` made of them.
+        outputs: Vec<Arc<Value>>,
+        /// How many `foreach` has dealt with.
+        items: u64,
+        /// Whether more may come.
+        open: bool,
+    },
+    /// A task with what runs before and after it.
+    Extended {
+        /// The extensions that apply, by position.
+        applying: Vec<u32>,
+        /// What runs: one stage for each extension before the task, one for the task, one for each extension after it.
+        stage: u32,
+        /// The task's output, once it is over.
+        output: Option<Arc<Value>>,
+        /// Where the flow goes, if the task or an extension said.
+        then: Option<Directive>,
+    },
     /// Another workflow runs.
     Child {
         /// Key of the step.
@@ -145,7 +174,8 @@ impl Activity {
     /// Whether it waits for something outside the run: a call, a person, an event, time.
     pub(super) fn waits(&self, now: UnixMillis) -> bool {
         match self {
-            Self::List { .. } | Self::Do | Self::For { .. } | Self::Fork { .. } => false,
+            Self::List { .. } | Self::Do | Self::For { .. } | Self::Fork { .. } | Self::Extended { .. } => false,
+            Self::Listen { open, .. } => *open,
             Self::Try { phase, .. } | Self::Compensation { phase, .. } => matches!(phase, Phase::Backoff { .. }),
             // Waiting for no time at all is no wait: a loop around it is as endless as one without.
             Self::Wait { until } => *until > now,
@@ -233,6 +263,9 @@ pub struct State {
     /// What holds it.
     #[serde(default)]
     pub pauses: BTreeSet<Scope>,
+    /// Keys of the events taken last, so that one that is delivered twice is taken once.
+    #[serde(default)]
+    pub events_taken: VecDeque<String>,
 }
 
 impl State {
@@ -259,6 +292,7 @@ impl State {
             signals: Vec::new(),
             signal_keys: VecDeque::new(),
             pauses: BTreeSet::new(),
+            events_taken: VecDeque::new(),
         }
     }
 
@@ -355,6 +389,8 @@ impl State {
             Fact::Started { timeout_at, root, .. } => {
                 self.started_at = event.at;
                 self.timeout_at = *timeout_at;
+                // The transformed input is the first context (specification, "Data Flow").
+                self.context = root.input.clone();
                 self.insert(root);
             }
             Fact::StepStarted { frame, .. } => {
@@ -385,14 +421,6 @@ impl State {
                     self.count_visit(pointer);
                 }
             }
-            Fact::BranchCompleted { step, branch, output } => self.join(*step, *branch, output),
-            Fact::RetryScheduled { step, retry, at, .. } => self.back_off(*step, *retry, *at, event.at),
-            Fact::ErrorCaught { step, .. } => {
-                self.remove_children(*step);
-                if let Some(Activity::Try { phase, .. }) = self.activity_mut(*step) {
-                    *phase = Phase::Handler;
-                }
-            }
             Fact::ReviewClaimed { review, by } => {
                 for frame in self.frames.values_mut() {
                     match &mut frame.activity {
@@ -401,38 +429,20 @@ impl State {
                     }
                 }
             }
+            Fact::BranchCompleted { .. }
+            | Fact::RetryScheduled { .. }
+            | Fact::ErrorCaught { .. }
+            | Fact::StageReached { .. }
+            | Fact::FlowRedirected { .. }
+            | Fact::EventConsumed { .. }
+            | Fact::ItemCompleted { .. }
+            | Fact::QueueDropped { .. }
+            | Fact::ListeningEnded { .. } => self.apply_inside(event),
             Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Yielded => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
             fact => self.apply_control(fact),
-        }
-    }
-
-    /// A branch of a fork is over.
-    fn join(&mut self, step: FrameId, branch: u32, output: &Arc<Value>) {
-        let of_branch =
-            |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if *it == branch);
-        let list = self.children(step).find(of_branch).map(|frame| frame.id);
-        if let Some(list) = list {
-            self.remove(list);
-        }
-        if let Some(Activity::Fork { outputs }) = self.activity_mut(step) {
-            outputs.insert(branch, output.clone());
-        }
-    }
-
-    /// A step waits to try again.
-    fn back_off(&mut self, step: FrameId, retry: u32, at: UnixMillis, now: UnixMillis) {
-        self.remove_children(step);
-        if at > now {
-            self.break_off();
-        }
-        if let Some(Activity::Try { phase, retries } | Activity::Compensation { phase, retries }) =
-            self.activity_mut(step)
-        {
-            *phase = Phase::Backoff { until: at };
-            *retries = retry;
         }
     }
 
@@ -503,7 +513,7 @@ impl State {
     }
 
     /// Whether there were any.
-    fn remove_children(&mut self, id: FrameId) -> bool {
+    pub(super) fn remove_children(&mut self, id: FrameId) -> bool {
         let children: Vec<FrameId> = self.children(id).map(|frame| frame.id).collect();
         children.iter().for_each(|child| self.remove(*child));
         !children.is_empty()

@@ -49,6 +49,37 @@ diesel::table! {
 }
 
 diesel::table! {
+    subscriptions (run_id, frame, event_type) { run_id -> Text, frame -> BigInt, event_type -> Text, tenant -> Text, }
+}
+
+diesel::table! {
+    schedules (tenant, namespace, name) {
+        tenant -> Text, namespace -> Text, name -> Text, version -> Text,
+        definition_hash -> Text, partition -> Integer,
+        submitted_by -> Text, roles -> Text, deployed_ms -> BigInt,
+        next_ms -> Nullable<BigInt>, running -> Text, gathered -> Text,
+    }
+}
+
+diesel::table! {
+    schedule_events (tenant, event_type, namespace, name) {
+        tenant -> Text, event_type -> Text, namespace -> Text, name -> Text,
+    }
+}
+
+diesel::table! {
+    snapshots (run_id) { run_id -> Text, seq -> BigInt, state -> Text, }
+}
+
+diesel::table! {
+    members (id) { id -> Text, beat -> BigInt, }
+}
+
+diesel::table! {
+    errands (id) { id -> Text, partition -> Integer, run_id -> Text, tenant -> Text, errand -> Text, }
+}
+
+diesel::table! {
     pauses (tenant, workflow) {
         tenant -> Text, workflow -> Text, paused_by -> Text, reason -> Text, paused_ms -> BigInt,
     }
@@ -69,15 +100,3 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(runs, run_pauses, pauses, run_attributes);
-
-diesel::table! {
-    snapshots (run_id) { run_id -> Text, seq -> BigInt, state -> Text, }
-}
-
-diesel::table! {
-    members (id) { id -> Text, beat -> BigInt, }
-}
-
-diesel::table! {
-    errands (id) { id -> Text, partition -> Integer, run_id -> Text, tenant -> Text, errand -> Text, }
-}

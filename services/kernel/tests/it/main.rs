@@ -3,6 +3,7 @@
 mod calls;
 mod control;
 mod crash;
+mod events;
 mod examples;
 mod failover;
 mod reviews;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::duration::DurationSpec;
+use super::extension::Extended;
+use super::listen::Listen;
+use super::schedule::Schedule;
 use super::{Function, Pointer};
 use crate::domain::expression::{Program, Template};
 
@@ -30,6 +33,8 @@ pub struct Definition {
     pub queries: BTreeMap<String, Program>,
     /// Signals that are checked before they are taken.
     pub updates: BTreeMap<String, Update>,
+    /// When it starts by itself.
+    pub schedule: Option<Schedule>,
     pub(super) tasks: HashMap<Pointer, Arc<Task>>,
     pub(super) lists: HashMap<Pointer, Vec<Arc<Task>>>,
 }
@@ -131,7 +136,8 @@ pub struct Task {
 }
 
 /// Where the flow goes after a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Directive {
     /// To the next task of the list.
     Continue,
@@ -174,10 +180,14 @@ pub enum Kind {
     Wait(DurationSpec),
     /// Publishes an event, whose attributes these are.
     Emit(Template),
+    /// Waits for events.
+    Listen(Box<Listen>),
     /// Runs another workflow.
     Run(SubWorkflow),
     /// Calls a function of the platform.
     Call(Call),
+    /// Is extended.
+    Extended(Extended),
 }
 
 impl Kind {
@@ -195,6 +205,8 @@ impl Kind {
             Self::Emit(_) => "emit",
             Self::Run(_) => "run",
             Self::Call(call) => call.function.name(),
+            Self::Listen(_) => "listen",
+            Self::Extended(_) => "extension",
         }
     }
 }

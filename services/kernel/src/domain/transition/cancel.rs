@@ -62,6 +62,10 @@ impl Machine<'_> {
                     let (running, policy) = (progress.running.clone(), progress.parent_close);
                     running.into_values().for_each(|task| self.close_child(task, policy));
                 }
+                Activity::Listen { open: true, .. } => {
+                    let (step, pointer) = (frame.id, frame.pointer.clone());
+                    self.record(Fact::ListeningEnded { step, pointer });
+                }
                 Activity::Human { review } => {
                     let (review, pointer) = (review.id.clone(), frame.pointer.clone());
                     self.record(Fact::ReviewWithdrawn { review, pointer });

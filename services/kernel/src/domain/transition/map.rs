@@ -53,8 +53,8 @@ impl Machine<'_> {
         outcome: Result<Value, Fault>,
     ) -> Result<(), Reject> {
         match outcome {
-            Ok(output) => self.record(Fact::ItemCompleted { step, index, output: Arc::new(output) }),
-            Err(error) => self.record(Fact::ItemFailed { step, index, error }),
+            Ok(output) => self.record(Fact::MapItemCompleted { step, index, output: Arc::new(output) }),
+            Err(error) => self.record(Fact::MapItemFailed { step, index, error }),
         }
         self.top_up(step)
     }
@@ -93,7 +93,7 @@ impl Machine<'_> {
         }
         for (index, task, effect) in starts {
             self.effects.extend(effect);
-            self.record(Fact::ItemStarted { step, index, task });
+            self.record(Fact::MapItemStarted { step, index, task });
         }
         Ok(())
     }

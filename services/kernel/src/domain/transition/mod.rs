@@ -9,12 +9,14 @@ mod call;
 mod cancel;
 mod compensate;
 mod emit;
+mod extend;
 mod fork;
 mod human;
 mod iterate;
 mod map;
 mod migrate;
 mod pause;
+mod listen;
 mod raise;
 mod restart;
 mod run;
@@ -92,6 +94,7 @@ pub fn transition(
         Command::Decide { review, by, decision, reason, edits } => {
             machine.decide(&review, &by, &decision, &reason, edits)?;
         }
+        Command::Event { event } => machine.hear(&event)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason)?,
         Command::Terminate { by, reason } => machine.terminate(by, reason),
         Command::Signal(signal) => machine.signal(*signal, false)?,

@@ -3,6 +3,7 @@
 
 mod control;
 mod reviews;
+mod subscriptions;
 
 pub use control::{ERROR, scope_word};
 use orrery_store::{AnyConnection, StoreError};
@@ -17,12 +18,16 @@ pub enum Change {
     Review(reviews::ReviewChange),
     /// Of what control keeps of a run.
     Control(control::ControlChange),
+    /// Of who listens to what.
+    Subscription(subscriptions::SubscriptionChange),
 }
 
 /// The changes that an event makes; `state` is the state after the move.
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
     let reviews = reviews::of(state, event).map(Change::Review);
-    reviews.into_iter().chain(control::of(state, event).into_iter().map(Change::Control)).collect()
+    let reviews = reviews.into_iter();
+    let control = control::of(state, event).into_iter().map(Change::Control);
+    reviews.chain(control).chain(subscriptions::of(state, event).map(Change::Subscription)).collect()
 }
 
 impl Change {
@@ -31,6 +36,7 @@ impl Change {
         match self {
             Self::Review(change) => reviews::write(connection, change),
             Self::Control(change) => control::write(connection, change),
+            Self::Subscription(change) => subscriptions::write(connection, change),
         }
     }
 }

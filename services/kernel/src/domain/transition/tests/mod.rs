@@ -7,3 +7,4 @@ mod durability;
 mod harness;
 mod people;
 mod restart;
+mod specification;

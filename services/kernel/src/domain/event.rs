@@ -377,9 +377,9 @@ impl Fact {
             Self::StepCompleted { output, context, .. } => {
                 json_bytes(output) + context.as_ref().map_or(0, |context| json_bytes(context))
             }
-            Self::BranchCompleted { output, .. } | Self::MapItemCompleted { output, .. } | Self::Completed { output } => {
-                json_bytes(output)
-            }
+            Self::BranchCompleted { output, .. }
+            | Self::MapItemCompleted { output, .. }
+            | Self::Completed { output } => json_bytes(output),
             Self::CompensationRegistered { undo } => json_bytes(&undo.input) + json_bytes(&undo.output),
             Self::SignalReceived { signal, .. } => json_bytes(&signal.payload),
             Self::EventConsumed { item, .. } => item.as_ref().map_or(0, |item| json_bytes(item)),

@@ -3,8 +3,8 @@
 //! K-1: nothing in here knows actors, a runtime, the bus, the database, the clock or chance.
 
 pub mod command;
-mod control;
 pub mod consumption;
+mod control;
 pub mod definition;
 pub mod effect;
 pub mod event;

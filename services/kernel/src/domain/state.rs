@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{Run, Scope, Signal};
-pub use super::control::{Ending, MapProgress, SIGNAL_KEYS_MAX, Undo};
 use super::consumption::Progress;
+pub use super::control::{Ending, MapProgress, SIGNAL_KEYS_MAX, Undo};
 use super::definition::{Directive, Function, ParentClose, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;

@@ -11,8 +11,8 @@ mod flow;
 mod function;
 mod hash;
 mod kinds;
-mod metadata;
 mod listen;
+mod metadata;
 mod model;
 mod problem;
 mod schedule;
@@ -24,8 +24,8 @@ use std::sync::Arc;
 pub use extension::{Extended, Extension};
 pub use function::Function;
 pub use hash::digest;
-pub use metadata::STEP;
 pub use listen::{Consumption, Correlation, Each, EventFilter, Listen, Matcher, Read, Strategy, Until};
+pub use metadata::STEP;
 pub use model::{
     Backoff, Branch, Call, Case, Catch, Compensation, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For,
     Intake, Kind, Outcome, ParentClose, RetryPolicy, SubWorkflow, Task, Transform, Update,

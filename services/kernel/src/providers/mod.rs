@@ -64,9 +64,16 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
-            Function::Uuid => Some(&uuid::Uuid),
-            // The domain's own: people, signals, other runs, what a run is found by.
-            Function::Human | Function::Signal | Function::Map | Function::Attributes => None,
+            // Answered at once; the others are the domain's own: people, signals, other runs, what a run is found by.
+            Function::Uuid | Function::Human | Function::Signal | Function::Map | Function::Attributes => None,
+        }
+    }
+
+    /// The reply to a call that needs nothing beyond this process, so that it takes no turn among the others.
+    pub fn at_once(call: &Call) -> Option<Reply> {
+        match call.function {
+            Function::Uuid => Some(uuid::reply()),
+            _ => None,
         }
     }
 

@@ -12,6 +12,7 @@ mod schedules;
 mod schema;
 mod subscriptions;
 mod timers;
+mod views;
 
 use std::sync::Arc;
 

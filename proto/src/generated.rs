@@ -183,207 +183,6 @@ pub struct ExportReply {
     #[prost(uint64, tag = "2")]
     pub tree_size: u64,
 }
-/// What a model is asked to do. The same shape travels kernel -> router -> inference.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ModelInput {
-    #[prost(oneof = "model_input::Kind", tags = "1, 2, 3, 4, 5")]
-    pub kind: ::core::option::Option<model_input::Kind>,
-}
-/// Nested message and enum types in `ModelInput`.
-pub mod model_input {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Kind {
-        #[prost(message, tag = "1")]
-        Chat(super::ChatInput),
-        #[prost(message, tag = "2")]
-        Embed(super::EmbedInput),
-        #[prost(message, tag = "3")]
-        Read(super::ReadInput),
-        #[prost(message, tag = "4")]
-        Extract(super::ExtractInput),
-        #[prost(message, tag = "5")]
-        Classify(super::ClassifyInput),
-    }
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ChatMessage {
-    /// system, user, assistant
-    #[prost(string, tag = "1")]
-    pub role: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub content: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ChatInput {
-    #[prost(message, repeated, tag = "1")]
-    pub messages: ::prost::alloc::vec::Vec<ChatMessage>,
-    /// 0: the model's default
-    #[prost(uint32, tag = "2")]
-    pub max_tokens: u32,
-    /// 0 is greedy
-    #[prost(float, optional, tag = "3")]
-    pub temperature: ::core::option::Option<f32>,
-    #[prost(float, optional, tag = "4")]
-    pub top_p: ::core::option::Option<f32>,
-    #[prost(uint64, optional, tag = "5")]
-    pub seed: ::core::option::Option<u64>,
-    #[prost(string, repeated, tag = "6")]
-    pub stop: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct EmbedInput {
-    #[prost(string, repeated, tag = "1")]
-    pub texts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// Bytes and a media type in, typed content out: images, sound, documents, text, structured data.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ReadInput {
-    #[prost(message, optional, tag = "1")]
-    pub blob: ::core::option::Option<BlobRef>,
-    /// JSON Schema for structured input; may be empty
-    #[prost(string, tag = "2")]
-    pub schema_json: ::prost::alloc::string::String,
-    /// hint for speech; may be empty
-    #[prost(string, tag = "3")]
-    pub language: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ExtractInput {
-    /// Content documents as returned by read
-    #[prost(string, repeated, tag = "1")]
-    pub contents_json: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// the field schema
-    #[prost(string, tag = "2")]
-    pub schema_json: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ClassifyInput {
-    #[prost(string, tag = "1")]
-    pub text: ::prost::alloc::string::String,
-    #[prost(message, repeated, tag = "2")]
-    pub labels: ::prost::alloc::vec::Vec<Label>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Label {
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub description: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ModelOutput {
-    #[prost(oneof = "model_output::Kind", tags = "1, 2, 3, 4, 5")]
-    pub kind: ::core::option::Option<model_output::Kind>,
-}
-/// Nested message and enum types in `ModelOutput`.
-pub mod model_output {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Kind {
-        #[prost(message, tag = "1")]
-        Chat(super::ChatOutput),
-        #[prost(message, tag = "2")]
-        Embed(super::EmbedOutput),
-        /// read: a Content document
-        #[prost(string, tag = "3")]
-        ContentJson(::prost::alloc::string::String),
-        /// extract: fields with value, confidence, source
-        #[prost(string, tag = "4")]
-        ExtractionJson(::prost::alloc::string::String),
-        /// classify: label, score, scores
-        #[prost(string, tag = "5")]
-        ClassificationJson(::prost::alloc::string::String),
-    }
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ChatOutput {
-    #[prost(string, tag = "1")]
-    pub text: ::prost::alloc::string::String,
-    /// stop, length
-    #[prost(string, tag = "2")]
-    pub finish_reason: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct EmbedOutput {
-    #[prost(uint32, tag = "1")]
-    pub dimensions: u32,
-    /// texts x dimensions, row by row, unit length
-    #[prost(float, repeated, tag = "2")]
-    pub values: ::prost::alloc::vec::Vec<f32>,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InferenceRequest {
-    /// name in the repository; empty: the default for the kind
-    #[prost(string, tag = "1")]
-    pub model: ::prost::alloc::string::String,
-    /// empty: the newest loaded
-    #[prost(string, tag = "2")]
-    pub version: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "3")]
-    pub input: ::core::option::Option<ModelInput>,
-    /// 0 normal, higher is more urgent
-    #[prost(uint32, tag = "4")]
-    pub priority: u32,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InferenceReply {
-    #[prost(message, optional, tag = "1")]
-    pub output: ::core::option::Option<ModelOutput>,
-    /// every model that took part
-    #[prost(message, repeated, tag = "2")]
-    pub models: ::prost::alloc::vec::Vec<ModelIdentity>,
-    #[prost(message, optional, tag = "3")]
-    pub usage: ::core::option::Option<Usage>,
-    #[prost(uint64, tag = "4")]
-    pub queue_ms: u64,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ChatDelta {
-    #[prost(string, tag = "1")]
-    pub text: ::prost::alloc::string::String,
-}
-/// One message of a streamed answer. Numbered from 0; `done` or `error` is the last.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InferenceFrame {
-    #[prost(oneof = "inference_frame::Kind", tags = "1, 2")]
-    pub kind: ::core::option::Option<inference_frame::Kind>,
-}
-/// Nested message and enum types in `InferenceFrame`.
-pub mod inference_frame {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Kind {
-        #[prost(message, tag = "1")]
-        Delta(super::ChatDelta),
-        #[prost(message, tag = "2")]
-        Done(super::InferenceReply),
-    }
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListLoadedModelsRequest {}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct LoadedModel {
-    #[prost(message, optional, tag = "1")]
-    pub identity: ::core::option::Option<ModelIdentity>,
-    /// generate, embed, transcribe, vad, ocr-detect, ocr-recognise
-    #[prost(string, tag = "2")]
-    pub task: ::prost::alloc::string::String,
-    /// cpu, cuda:0
-    #[prost(string, tag = "3")]
-    pub device: ::prost::alloc::string::String,
-    /// loading, ready, failed
-    #[prost(string, tag = "4")]
-    pub state: ::prost::alloc::string::String,
-    #[prost(string, tag = "5")]
-    pub error: ::prost::alloc::string::String,
-    #[prost(uint64, tag = "6")]
-    pub weights_bytes: u64,
-    #[prost(string, tag = "7")]
-    pub limits_json: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListLoadedModelsReply {
-    #[prost(message, repeated, tag = "1")]
-    pub models: ::prost::alloc::vec::Vec<LoadedModel>,
-}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployRequest {
     #[prost(message, optional, tag = "1")]
@@ -453,6 +252,12 @@ pub struct StartTaskRequest {
     /// unix time; 0: none
     #[prost(uint64, tag = "6")]
     pub deadline_ms: u64,
+    /// by what the task is found
+    #[prost(map = "string, string", tag = "7")]
+    pub attributes: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Task {
@@ -510,7 +315,7 @@ pub struct WaitTaskRequest {
     #[prost(uint64, tag = "3")]
     pub within_ms: u64,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListTasksRequest {
     #[prost(message, optional, tag = "1")]
     pub caller: ::core::option::Option<Caller>,
@@ -524,6 +329,28 @@ pub struct ListTasksRequest {
     /// from the previous page
     #[prost(string, tag = "5")]
     pub cursor: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub submitted_by: ::prost::alloc::string::String,
+    /// unix times; 0: unbounded
+    #[prost(uint64, tag = "8")]
+    pub created_from_ms: u64,
+    #[prost(uint64, tag = "9")]
+    pub created_before_ms: u64,
+    #[prost(uint64, tag = "10")]
+    pub finished_from_ms: u64,
+    #[prost(uint64, tag = "11")]
+    pub finished_before_ms: u64,
+    /// all of them
+    #[prost(map = "string, string", tag = "12")]
+    pub attributes: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// of faulted tasks: the platform's code, or the last part of the error's type
+    #[prost(string, tag = "13")]
+    pub error_code: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListTasksReply {
@@ -960,6 +787,339 @@ impl ReviewOrder {
             _ => None,
         }
     }
+}
+/// A message to a run: kept until a step asks for it by name.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignalTaskRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// empty: null
+    #[prost(string, tag = "4")]
+    pub payload_json: ::prost::alloc::string::String,
+    /// sending again with the same key does nothing; may be empty
+    #[prost(string, tag = "5")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+/// A signal that the definition declares as an update: it is checked first, and refused with reasons.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateTaskReply {
+    /// what the definition answers with, null when it says nothing
+    #[prost(string, tag = "1")]
+    pub result_json: ::prost::alloc::string::String,
+}
+/// A question about a run, answered from its live state; nothing is recorded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryTaskRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    /// of the definition's queries; empty: the state itself
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// `$payload` of the query; empty: null
+    #[prost(string, tag = "4")]
+    pub payload_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryTaskReply {
+    #[prost(string, tag = "1")]
+    pub result_json: ::prost::alloc::string::String,
+}
+/// What a pause holds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseTarget {
+    #[prost(oneof = "pause_target::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<pause_target::Kind>,
+}
+/// Nested message and enum types in `PauseTarget`.
+pub mod pause_target {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(string, tag = "1")]
+        TaskId(::prost::alloc::string::String),
+        /// all versions of a name
+        #[prost(string, tag = "2")]
+        Workflow(::prost::alloc::string::String),
+        /// everything of the tenant
+        #[prost(bool, tag = "3")]
+        Tenant(bool),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(message, optional, tag = "2")]
+    pub target: ::core::option::Option<PauseTarget>,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(message, optional, tag = "2")]
+    pub target: ::core::option::Option<PauseTarget>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pause {
+    /// empty: the tenant
+    #[prost(string, tag = "1")]
+    pub workflow: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub at_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PauseReply {
+    /// false: it was so already
+    #[prost(bool, tag = "1")]
+    pub changed: bool,
+    /// that hold the tenant or its workflows now
+    #[prost(message, repeated, tag = "2")]
+    pub pauses: ::prost::alloc::vec::Vec<Pause>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPausesRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+/// A new run that begins with the events of another one up to a step.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestartTaskRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    /// the step; not for a retry, which begins with the step that failed
+    #[prost(string, tag = "3")]
+    pub pointer: ::prost::alloc::string::String,
+    /// which of its visits, from 0; left out: the last
+    #[prost(uint32, optional, tag = "4")]
+    pub iteration: ::core::option::Option<u32>,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MigrateTaskRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    /// the version to move to: "name:version" or "name@sha256:<hex>"
+    #[prost(string, tag = "3")]
+    pub workflow: ::prost::alloc::string::String,
+}
+/// What a model is asked to do. The same shape travels kernel -> router -> inference.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ModelInput {
+    #[prost(oneof = "model_input::Kind", tags = "1, 2, 3, 4, 5")]
+    pub kind: ::core::option::Option<model_input::Kind>,
+}
+/// Nested message and enum types in `ModelInput`.
+pub mod model_input {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Chat(super::ChatInput),
+        #[prost(message, tag = "2")]
+        Embed(super::EmbedInput),
+        #[prost(message, tag = "3")]
+        Read(super::ReadInput),
+        #[prost(message, tag = "4")]
+        Extract(super::ExtractInput),
+        #[prost(message, tag = "5")]
+        Classify(super::ClassifyInput),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChatMessage {
+    /// system, user, assistant
+    #[prost(string, tag = "1")]
+    pub role: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub content: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChatInput {
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<ChatMessage>,
+    /// 0: the model's default
+    #[prost(uint32, tag = "2")]
+    pub max_tokens: u32,
+    /// 0 is greedy
+    #[prost(float, optional, tag = "3")]
+    pub temperature: ::core::option::Option<f32>,
+    #[prost(float, optional, tag = "4")]
+    pub top_p: ::core::option::Option<f32>,
+    #[prost(uint64, optional, tag = "5")]
+    pub seed: ::core::option::Option<u64>,
+    #[prost(string, repeated, tag = "6")]
+    pub stop: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EmbedInput {
+    #[prost(string, repeated, tag = "1")]
+    pub texts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Bytes and a media type in, typed content out: images, sound, documents, text, structured data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadInput {
+    #[prost(message, optional, tag = "1")]
+    pub blob: ::core::option::Option<BlobRef>,
+    /// JSON Schema for structured input; may be empty
+    #[prost(string, tag = "2")]
+    pub schema_json: ::prost::alloc::string::String,
+    /// hint for speech; may be empty
+    #[prost(string, tag = "3")]
+    pub language: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExtractInput {
+    /// Content documents as returned by read
+    #[prost(string, repeated, tag = "1")]
+    pub contents_json: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// the field schema
+    #[prost(string, tag = "2")]
+    pub schema_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClassifyInput {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Label {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ModelOutput {
+    #[prost(oneof = "model_output::Kind", tags = "1, 2, 3, 4, 5")]
+    pub kind: ::core::option::Option<model_output::Kind>,
+}
+/// Nested message and enum types in `ModelOutput`.
+pub mod model_output {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Chat(super::ChatOutput),
+        #[prost(message, tag = "2")]
+        Embed(super::EmbedOutput),
+        /// read: a Content document
+        #[prost(string, tag = "3")]
+        ContentJson(::prost::alloc::string::String),
+        /// extract: fields with value, confidence, source
+        #[prost(string, tag = "4")]
+        ExtractionJson(::prost::alloc::string::String),
+        /// classify: label, score, scores
+        #[prost(string, tag = "5")]
+        ClassificationJson(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChatOutput {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// stop, length
+    #[prost(string, tag = "2")]
+    pub finish_reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EmbedOutput {
+    #[prost(uint32, tag = "1")]
+    pub dimensions: u32,
+    /// texts x dimensions, row by row, unit length
+    #[prost(float, repeated, tag = "2")]
+    pub values: ::prost::alloc::vec::Vec<f32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InferenceRequest {
+    /// name in the repository; empty: the default for the kind
+    #[prost(string, tag = "1")]
+    pub model: ::prost::alloc::string::String,
+    /// empty: the newest loaded
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub input: ::core::option::Option<ModelInput>,
+    /// 0 normal, higher is more urgent
+    #[prost(uint32, tag = "4")]
+    pub priority: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InferenceReply {
+    #[prost(message, optional, tag = "1")]
+    pub output: ::core::option::Option<ModelOutput>,
+    /// every model that took part
+    #[prost(message, repeated, tag = "2")]
+    pub models: ::prost::alloc::vec::Vec<ModelIdentity>,
+    #[prost(message, optional, tag = "3")]
+    pub usage: ::core::option::Option<Usage>,
+    #[prost(uint64, tag = "4")]
+    pub queue_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChatDelta {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+}
+/// One message of a streamed answer. Numbered from 0; `done` or `error` is the last.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InferenceFrame {
+    #[prost(oneof = "inference_frame::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<inference_frame::Kind>,
+}
+/// Nested message and enum types in `InferenceFrame`.
+pub mod inference_frame {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Delta(super::ChatDelta),
+        #[prost(message, tag = "2")]
+        Done(super::InferenceReply),
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLoadedModelsRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LoadedModel {
+    #[prost(message, optional, tag = "1")]
+    pub identity: ::core::option::Option<ModelIdentity>,
+    /// generate, embed, transcribe, vad, ocr-detect, ocr-recognise
+    #[prost(string, tag = "2")]
+    pub task: ::prost::alloc::string::String,
+    /// cpu, cuda:0
+    #[prost(string, tag = "3")]
+    pub device: ::prost::alloc::string::String,
+    /// loading, ready, failed
+    #[prost(string, tag = "4")]
+    pub state: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "6")]
+    pub weights_bytes: u64,
+    #[prost(string, tag = "7")]
+    pub limits_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLoadedModelsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub models: ::prost::alloc::vec::Vec<LoadedModel>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IngestRequest {

@@ -99,6 +99,15 @@ impl Gateway {
         self.json(self.request(Method::POST, segments, &[]).json(body)).await
     }
 
+    /// POST with a JSON body and, if given, a key that makes doing it twice the same.
+    pub async fn post_once(&self, segments: &[&str], body: &Value, key: Option<&str>) -> Result<Value> {
+        let mut request = self.request(Method::POST, segments, &[]).json(body);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        self.json(request).await
+    }
+
     /// DELETE.
     pub async fn delete(&self, segments: &[&str]) -> Result<Value> {
         self.json(self.request(Method::DELETE, segments, &[])).await

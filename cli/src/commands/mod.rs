@@ -1,6 +1,7 @@
 //! One file for each group of commands: what is asked of the system, and how the answer is shown.
 
 pub mod audit;
+mod control;
 pub mod demo;
 pub mod eval;
 pub mod key;

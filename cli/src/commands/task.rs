@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::control::{self, ControlCommand};
 use crate::cli::Globals;
 use crate::client::{self, Attachment, Event, Gateway, Submission};
 use crate::error::usage;
@@ -23,13 +24,16 @@ pub enum TaskCommand {
     Watch { task: String },
     /// List tasks, newest first.
     List(ListArgs),
-    /// Stop a task.
+    /// Stop a task; what it did is undone where its workflow says how.
     Cancel {
         task: String,
         /// Why; kept on the record.
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Send signals, ask, pause, run anew.
+    #[command(flatten)]
+    Control(ControlCommand),
 }
 
 /// Options of `task submit`.
@@ -59,6 +63,23 @@ pub struct ListArgs {
     status: Option<String>,
     #[arg(long)]
     workflow: Option<String>,
+    #[arg(long)]
+    version: Option<String>,
+    /// Who submitted them.
+    #[arg(long, value_name = "PRINCIPAL")]
+    submitted_by: Option<String>,
+    /// Started then or later, for example 2027-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Started before.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// The code of their error.
+    #[arg(long, value_name = "CODE")]
+    error: Option<String>,
+    /// An attribute that they have; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    attribute: Vec<String>,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -82,13 +103,23 @@ pub async fn run(globals: &Globals, command: TaskCommand, output: Output) -> Res
                 .await
         }
         TaskCommand::List(args) => {
-            let query: Vec<(&str, &str)> = [("status", &args.status), ("workflow", &args.workflow)]
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-                .collect();
+            let attributes = Some(args.attribute.join(",")).filter(|text| !text.is_empty());
+            let filters = [
+                ("status", &args.status),
+                ("workflow", &args.workflow),
+                ("version", &args.version),
+                ("submitted_by", &args.submitted_by),
+                ("created_from", &args.since),
+                ("created_before", &args.until),
+                ("error", &args.error),
+                ("attributes", &attributes),
+            ];
+            let query: Vec<(&str, &str)> =
+                filters.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
             output.show(&gateway.list(&["tasks"], &query, args.limit).await?, many);
             Ok(())
         }
+        TaskCommand::Control(command) => control::run(&gateway, command, output).await,
         TaskCommand::Cancel { task, reason } => {
             let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
             output.show(&gateway.post(&["tasks", &task, "cancel"], &body).await?, one);
@@ -129,7 +160,7 @@ fn fault(task: &Value) -> String {
     format!("the task has failed{place}: {}", parts.join(": "))
 }
 
-fn read_input(path: &PathBuf) -> Result<Value> {
+pub(super) fn read_input(path: &PathBuf) -> Result<Value> {
     let text = if path.as_os_str() == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;
@@ -140,7 +171,7 @@ fn read_input(path: &PathBuf) -> Result<Value> {
     serde_json::from_str(&text).map_err(|error| usage(format!("the input {} is not JSON: {error}", path.display())))
 }
 
-fn one(task: &Value) -> String {
+pub(super) fn one(task: &Value) -> String {
     let mut shown = text::fields(
         task,
         &["id", "status", "workflow", "submitted_by", "created_at", "finished_at", "active", "duplicate"],

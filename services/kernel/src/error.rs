@@ -39,6 +39,9 @@ impl From<ActError> for Error {
     fn from(error: ActError) -> Self {
         let message = error.to_string();
         match error {
+            ActError::Rejected(Reject::Refused(reasons)) => {
+                Error::new(ErrorCode::FailedPrecondition, message).detail(json!({ "reasons": reasons }))
+            }
             ActError::Failed(error) => error,
             ActError::Unknown => Error::new(ErrorCode::NotFound, message),
             ActError::Moved => Error::new(ErrorCode::Unavailable, message).retry_after(Duration::from_millis(500)),
@@ -50,6 +53,9 @@ impl From<ActError> for Error {
                 Reject::Forbidden(_) => Error::new(ErrorCode::Forbidden, message),
                 Reject::Conflict(_) => Error::new(ErrorCode::Conflict, message),
                 Reject::Invalid(_) => Error::new(ErrorCode::InvalidRequest, message),
+                Reject::Refused(_) => Error::new(ErrorCode::FailedPrecondition, message),
+                Reject::TooLarge(_) => Error::new(ErrorCode::PayloadTooLarge, message),
+                Reject::Full(_) => Error::new(ErrorCode::Overloaded, message),
                 Reject::Corrupted(_) => Error::new(ErrorCode::DataCorrupted, message),
             },
         }

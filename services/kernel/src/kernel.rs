@@ -22,6 +22,7 @@ use crate::domain::event::Event;
 use crate::domain::state::State;
 use crate::error::ActError;
 use crate::ownership::{Owner, Ownership};
+use crate::pauses::Pauses;
 use crate::payloads::Payloads;
 use crate::providers::Providers;
 use crate::signing::DecisionSigner;
@@ -68,6 +69,8 @@ pub struct Kernel {
     pub providers: Providers,
     /// Publishes what commits leave in the outbox.
     pub outbox: Pump,
+    /// What is paused.
+    pub pauses: Pauses,
     /// Which partitions are whose.
     pub ownership: Ownership,
     /// The bus.
@@ -85,6 +88,7 @@ impl Kernel {
             providers: Providers::new(&bus, store.clone(), config)?,
             payloads: Payloads::new(bus.clone()),
             outbox: store.pump(),
+            pauses: Pauses::default(),
             ownership: Ownership::default(),
             store,
             bus,
@@ -134,8 +138,15 @@ impl Kernel {
 
     /// Starts a run.
     pub async fn start(&self, start: Start) -> Result<Acted, ActError> {
+        let scopes = self.pauses.scopes_of(start.run.tenant.as_str(), &start.run.workflow.1);
+        let command = if scopes.is_empty() { Command::Start } else { Command::StartPaused { scopes } };
+        self.start_by(start, command).await
+    }
+
+    /// Starts a run by another command than `Start`.
+    pub async fn start_by(&self, start: Start, command: Command) -> Result<Acted, ActError> {
         let (tenant, run) = (start.run.tenant.clone(), start.run.id.clone());
-        self.send(&tenant, &run, Command::Start, Some(Box::new(start))).await
+        self.send(&tenant, &run, command, Some(Box::new(start))).await
     }
 
     async fn send(
@@ -207,6 +218,28 @@ impl Kernel {
         let state = self.replay(tenant, stored).await?;
         let definition = self.definitions.pinned(tenant.as_str(), &state.run.definition.to_string()).await?;
         Ok(Some((Arc::new(state), definition)))
+    }
+
+    /// A run as the journal has it, whether it is under way or over.
+    pub async fn state(&self, tenant: &TenantId, run: &TaskId) -> Result<Arc<State>, ActError> {
+        match self.load(tenant, run).await {
+            Ok(Some((state, _))) => Ok(state),
+            Ok(None) => Err(ActError::Unknown),
+            Err(ActError::Rejected(Reject::Over)) => {
+                let stored = self.store.archive(run.to_string()).await?;
+                Ok(Arc::new(self.replay(tenant, stored).await?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All events of a run.
+    pub async fn history(&self, tenant: &TenantId, run: &TaskId) -> Result<Vec<Event>, Error> {
+        let mut events = Vec::new();
+        for text in self.store.archive(run.to_string()).await?.events {
+            events.extend(self.events(tenant, text).await?);
+        }
+        Ok(events)
     }
 
     async fn replay(&self, tenant: &TenantId, stored: Stored) -> Result<State, Error> {

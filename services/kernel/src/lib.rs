@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod error;
 mod kernel;
 mod ownership;
+mod pauses;
 mod payloads;
 pub mod providers;
 mod signing;
@@ -23,7 +24,7 @@ use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 use orrery_types::UnixMillis;
 
-use crate::actors::{committer, executor, listener, membership, partition, scheduler, timer};
+use crate::actors::{committer, executor, listener, membership, partition, reconciler, scheduler, timer};
 use crate::bus::members;
 use crate::kernel::{Kernel, Wiring};
 use crate::signing::DecisionSigner;
@@ -72,5 +73,6 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
         .child(listener::spec(kernel.clone()))
         .child(scheduler::spec(kernel.clone()))
         .child(kernel.outbox.task(&kernel.bus))
+        .child(reconciler::spec(kernel.clone()))
         .child(bus_endpoint(move || bus::inbound::server(&served))))
 }

@@ -62,6 +62,28 @@ calls!(kernel {
     Verb REVIEW_WORK "review_work" (ReviewWorkRequest) -> ReviewWorkReply;
     /// The public keys that decisions are signed with.
     Verb REVIEW_KEYS "review_keys" (ReviewKeysRequest) -> ReviewKeysReply;
+    /// Ends a run at once, with nothing undone.
+    Verb TERMINATE "terminate" (CancelTaskRequest) -> Task;
+    /// Sends a run a signal.
+    Verb SIGNAL "signal" (SignalTaskRequest) -> Task;
+    /// Sends a run a signal that is checked first.
+    Verb UPDATE "update" (SignalTaskRequest) -> UpdateTaskReply;
+    /// Asks a run for its state.
+    Verb QUERY "query" (QueryTaskRequest) -> QueryTaskReply;
+    /// Schedules nothing new of a run, a workflow or a tenant.
+    Verb PAUSE "pause" (PauseRequest) -> PauseReply;
+    /// Goes on with what was paused.
+    Verb RESUME "resume" (ResumeRequest) -> PauseReply;
+    /// What is paused.
+    Verb PAUSES "pauses" (ListPausesRequest) -> PauseReply;
+    /// Begins a run anew from a step, in place of the old one.
+    Verb RESET "reset" (RestartTaskRequest) -> Task;
+    /// Begins a second run from a step.
+    Verb FORK "fork" (RestartTaskRequest) -> Task;
+    /// Begins a failed run anew from the step that failed.
+    Verb RETRY "retry" (RestartTaskRequest) -> Task;
+    /// Moves a run to another version of its workflow.
+    Verb MIGRATE "migrate" (MigrateTaskRequest) -> Task;
 });
 
 calls!(router {

@@ -1,4 +1,4 @@
-//! `orrery workflow`: deploy and list on a running system; run, test, validate and draw without one.
+//! `orrery workflow`: deploy, list, pause and resume on a running system; run, test, validate and draw without one.
 
 mod graph;
 mod library;
@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::control::pauses;
 use crate::cli::Globals;
 use crate::client::{self, Gateway};
 use crate::output::{Output, Table, text};
@@ -26,6 +27,15 @@ pub enum WorkflowCommand {
     Deploy { file: PathBuf },
     /// List what is deployed.
     List,
+    /// Pause every task of a workflow; new ones are accepted and wait.
+    Pause {
+        name: String,
+        /// Why; kept on the record.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Go on with the tasks of a workflow.
+    Resume { name: String },
     /// Run one definition in this process, without a system, and print what came of it as JSON.
     Run(run::RunArgs),
     /// Run a definition against scripted answers, on a clock that skips, and compare what comes of it.
@@ -43,6 +53,15 @@ pub async fn run(globals: &Globals, command: WorkflowCommand, output: Output) ->
             let gateway = client::connect(globals)?;
             let deployed = deploy(&gateway, &file).await?;
             output.show(&deployed, |found| text::fields(found, &["namespace", "name", "version", "hash", "created"]));
+        }
+        WorkflowCommand::Pause { name, reason } => {
+            let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+            let paused = client::connect(globals)?.post(&["workflows", &name, "pause"], &body).await?;
+            output.show(&paused, pauses);
+        }
+        WorkflowCommand::Resume { name } => {
+            let resumed = client::connect(globals)?.post(&["workflows", &name, "resume"], &json!({})).await?;
+            output.show(&resumed, pauses);
         }
         WorkflowCommand::List => {
             output.show(&client::connect(globals)?.get(&["workflows"], &[]).await?, many);

@@ -57,6 +57,24 @@ table! {
     }
     "/v1/tasks/{id}" { GET AnyRole => routes::tasks::get; }
     "/v1/tasks/{id}/cancel" { POST Of(&[Developer, Admin]) => routes::tasks::cancel; }
+    "/v1/tasks/{id}/terminate" { POST Of(&[Developer, Admin]) => routes::control::terminate; }
+    "/v1/tasks/{id}/signals/{name}" { POST Of(&[Developer, Admin]) => routes::control::signal; }
+    "/v1/tasks/{id}/updates/{name}" { POST Of(&[Developer, Admin]) => routes::control::update; }
+    "/v1/tasks/{id}/queries/{name}" { POST AnyRole => routes::control::query; }
+    "/v1/tasks/{id}/state" { GET AnyRole => routes::control::state; }
+    "/v1/tasks/{id}/pause" { POST Of(&[Developer, Admin]) => routes::control::pause_task; }
+    "/v1/tasks/{id}/resume" { POST Of(&[Developer, Admin]) => routes::control::resume_task; }
+    "/v1/tasks/{id}/reset" { POST Of(&[Developer, Admin]) => routes::control::reset; }
+    "/v1/tasks/{id}/fork" { POST Of(&[Developer, Admin]) => routes::control::fork; }
+    "/v1/tasks/{id}/retry" { POST Of(&[Developer, Admin]) => routes::control::retry; }
+    "/v1/tasks/{id}/migrate" { POST Of(&[Developer, Admin]) => routes::control::migrate; }
+    "/v1/pause" {
+        POST Of(&[Admin]) => routes::control::pause_tenant;
+        GET AnyRole => routes::control::pauses;
+        DELETE Of(&[Admin]) => routes::control::resume_tenant;
+    }
+    "/v1/workflows/{name}/pause" { POST Of(&[Developer, Admin]) => routes::control::pause_workflow; }
+    "/v1/workflows/{name}/resume" { POST Of(&[Developer, Admin]) => routes::control::resume_workflow; }
     "/v1/tasks/{id}/events" { GET AnyRole => routes::task_events::follow; }
     "/v1/workflows" {
         POST Of(&[Developer, Admin]) => routes::workflows::deploy;

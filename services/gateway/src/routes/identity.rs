@@ -156,12 +156,17 @@ fn tenant_for(call: &Call, wanted: &KeyRequest) -> Result<TenantId, Failure> {
     }
 }
 
+/// A point in time.
+pub fn moment(text: &str, field: &'static str) -> Result<UnixMillis, Failure> {
+    let read = text.parse::<Timestamp>().ok().and_then(|at| u64::try_from(at.as_millisecond()).ok()).map(UnixMillis);
+    read.ok_or_else(|| {
+        Failure::param(field, format!("{field} is {text:?}; write RFC 3339, for example 2027-01-31T12:00:00Z"))
+    })
+}
+
 /// A point in time that must lie ahead.
 pub fn later(text: &str, field: &'static str, now: UnixMillis) -> Result<UnixMillis, Failure> {
-    let read = text.parse::<Timestamp>().ok().and_then(|at| u64::try_from(at.as_millisecond()).ok()).map(UnixMillis);
-    let at = read.ok_or_else(|| {
-        Failure::param(field, format!("{field} is {text:?}; write RFC 3339, for example 2027-01-31T12:00:00Z"))
-    })?;
+    let at = moment(text, field)?;
     if at <= now {
         return Err(Failure::param(field, format!("{field} is {at}, which has passed")));
     }

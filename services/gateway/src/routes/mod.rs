@@ -1,6 +1,7 @@
 //! One file per resource. A handler reads the request, calls the service that knows, and puts its answer into JSON.
 
 pub mod audit;
+pub mod control;
 pub mod identity;
 pub mod knowledge;
 pub mod openai;

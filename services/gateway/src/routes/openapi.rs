@@ -6,7 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, SecurityRequirement};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, identity, knowledge, openai, reviews, spend, system, task_events, tasks, workflows};
+use super::{audit, control, identity, knowledge, openai, reviews, spend, system, task_events, tasks, workflows};
 use crate::http::Answer;
 use crate::http::failure::{ErrorBody, OpenAiErrorBody};
 
@@ -23,6 +23,10 @@ use crate::http::failure::{ErrorBody, OpenAiErrorBody};
         identity::me, identity::create_key, identity::list_keys, identity::revoke_key,
         identity::create_tenant, identity::list_tenants,
         tasks::submit, tasks::list, tasks::get, tasks::cancel, task_events::follow,
+        control::terminate, control::signal, control::update, control::query, control::state,
+        control::pause_task, control::resume_task, control::pause_workflow, control::resume_workflow,
+        control::pause_tenant, control::pauses, control::resume_tenant,
+        control::reset, control::fork, control::retry, control::migrate,
         workflows::deploy, workflows::list,
         reviews::list, reviews::work, reviews::keys, reviews::get, reviews::claim, reviews::release, reviews::delegate,
         reviews::reassign, reviews::comment, reviews::decide,

@@ -1,5 +1,7 @@
 //! Tasks: submit, get, list, cancel.
 
+use std::collections::HashMap;
+
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
@@ -10,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use super::identity::later;
+use super::identity::{later, moment};
 use super::task_view::{TaskView, statuses};
 use crate::http::answer::Page;
 use crate::http::{Answer, Call, Failure, Gateway, body, call, multipart};
@@ -18,7 +20,7 @@ use crate::http::{Answer, Call, Failure, Gateway, body, call, multipart};
 const IDEMPOTENCY_HEADER: &str = "Idempotency-Key";
 const IDEMPOTENCY_KEY_MAX: usize = 128;
 /// Parts of a form that are not attachments.
-const TEXT_PARTS: [&str; 3] = ["workflow", "input", "deadline"];
+const TEXT_PARTS: [&str; 4] = ["workflow", "input", "deadline", "attributes"];
 
 /// A task to be started.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -30,6 +32,9 @@ pub struct TaskRequest {
     input: Option<Value>,
     /// RFC 3339; the task is stopped then.
     deadline: Option<String>,
+    /// By what the task is found: names and texts.
+    #[serde(default)]
+    attributes: HashMap<String, String>,
 }
 
 /// Which tasks.
@@ -41,6 +46,22 @@ pub struct TaskFilter {
     status: Option<String>,
     /// Of one workflow.
     workflow: Option<String>,
+    /// Of one version.
+    version: Option<String>,
+    /// Submitted by them.
+    submitted_by: Option<String>,
+    /// RFC 3339, as the three below: started then or later.
+    created_from: Option<String>,
+    /// Started before.
+    created_before: Option<String>,
+    /// Over then or later.
+    finished_from: Option<String>,
+    /// Over before.
+    finished_before: Option<String>,
+    /// `name=value`, several separated by commas; all must fit.
+    attributes: Option<String>,
+    /// The code of the error of a faulted task.
+    error: Option<String>,
     /// 1 to 500; 50 when left out.
     limit: Option<u32>,
     /// From the page before.
@@ -53,10 +74,10 @@ pub struct TaskFilter {
 pub struct CancelRequest {
     /// For the record.
     #[serde(default)]
-    reason: String,
+    pub reason: String,
 }
 
-/// Starts a task: JSON, or a form whose parts beside `workflow`, `input` and `deadline` are attachments.
+/// Starts a task: JSON, or a form whose parts beside `workflow`, `input`, `deadline` and `attributes` are attachments.
 ///
 /// With an `Idempotency-Key` the same request starts one task, however often it is sent.
 #[utoipa::path(post, path = "/v1/tasks", tag = "tasks",
@@ -81,6 +102,7 @@ pub async fn submit(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
         attachments,
         idempotency_key: idempotency_key.unwrap_or_default(),
         deadline_ms: deadline.map_or(0, |at| at.0),
+        attributes: wanted.attributes,
     };
     let task = gateway.bus.call(verbs::kernel::START, &call.context(), &start).await?;
     let mut response = if task.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
@@ -88,7 +110,7 @@ pub async fn submit(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
     Ok(response.json(TaskView::from(task)))
 }
 
-fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Failure> {
+pub fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Failure> {
     let Some(value) = request.headers().get(IDEMPOTENCY_HEADER) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
     if text.is_empty() || text.len() > IDEMPOTENCY_KEY_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -116,7 +138,14 @@ async fn from_form(
                 .map_err(|error| Failure::param("input", format!("the part `input` is not JSON: {error}")))?,
         ),
     };
-    let wanted = TaskRequest { workflow: workflow.trim().to_owned(), input, deadline: form.take("deadline")? };
+    let attributes = match form.take("attributes")? {
+        None => HashMap::new(),
+        Some(text) => serde_json::from_str(&text).map_err(|error| {
+            Failure::param("attributes", format!("the part `attributes` does not map names to texts: {error}"))
+        })?,
+    };
+    let deadline = form.take("deadline")?;
+    let wanted = TaskRequest { workflow: workflow.trim().to_owned(), input, deadline, attributes };
     let mut names: Vec<&str> = form.files.iter().map(|file| file.field.as_str()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first()) {
@@ -156,6 +185,14 @@ pub async fn list(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> A
         caller: call.caller(),
         statuses: statuses(filter.status.as_deref().unwrap_or_default())?,
         workflow: filter.workflow.unwrap_or_default(),
+        version: filter.version.unwrap_or_default(),
+        submitted_by: filter.submitted_by.unwrap_or_default(),
+        created_from_ms: bound("created_from", filter.created_from.as_deref())?,
+        created_before_ms: bound("created_before", filter.created_before.as_deref())?,
+        finished_from_ms: bound("finished_from", filter.finished_from.as_deref())?,
+        finished_before_ms: bound("finished_before", filter.finished_before.as_deref())?,
+        attributes: named(filter.attributes.as_deref().unwrap_or_default())?,
+        error_code: filter.error.unwrap_or_default(),
         limit: filter.limit.unwrap_or(0),
         cursor: filter.cursor.unwrap_or_default(),
     };
@@ -164,7 +201,20 @@ pub async fn list(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> A
     Ok(HttpResponse::Ok().json(Page::with_cursor(tasks, reply.next_cursor)))
 }
 
-/// Stops a task.
+/// Zero: not bounded.
+fn bound(field: &'static str, text: Option<&str>) -> Result<u64, Failure> {
+    text.map_or(Ok(0), |text| moment(text, field).map(|at| at.0))
+}
+
+fn named(text: &str) -> Result<HashMap<String, String>, Failure> {
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err(Failure::param("attributes", format!("{pair:?} is no `name=value`"))),
+    };
+    text.split(',').filter(|part| !part.trim().is_empty()).map(pair).collect()
+}
+
+/// Stops a task: what is under way is given up, then what it did is undone where its workflow says how.
 #[utoipa::path(post, path = "/v1/tasks/{id}/cancel", tag = "tasks", params(("id" = String, Path)),
     request_body = Option<CancelRequest>, responses((status = 200, body = TaskView)))]
 pub async fn cancel(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {

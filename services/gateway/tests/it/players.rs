@@ -26,6 +26,7 @@ pub struct Seen {
     pub review_lists: Vec<ListReviewsRequest>,
     pub ingested: Vec<(IngestRequest, Vec<u8>)>,
     pub budget: u64,
+    pub controlled: Vec<String>,
 }
 
 pub struct Players {
@@ -83,7 +84,7 @@ fn not_found(what: &str, name: &str) -> Error {
 }
 
 fn kernel_server(bus: &Bus, seen: &Shared) -> Server {
-    history_and_people(tasks(Server::new(bus, "kernel", "1.0.0"), seen), seen)
+    control(history_and_people(tasks(Server::new(bus, "kernel", "1.0.0"), seen), seen), seen)
 }
 
 fn tasks(server: Server, seen: &Shared) -> Server {
@@ -138,6 +139,61 @@ fn tasks(server: Server, seen: &Shared) -> Server {
         .handle(verbs::kernel::CANCEL, LIMIT, |_, request: CancelTaskRequest| async move {
             let error_json = json!({"title": request.reason}).to_string();
             Ok(Task { id: request.task_id, status: TaskStatus::Cancelled.into(), error_json, ..Task::default() })
+        })
+}
+
+/// Control: what was asked is kept as text.
+fn control(server: Server, seen: &Shared) -> Server {
+    let note = |what: &'static str| {
+        let seen = seen.clone();
+        move |about: String| seen.lock().controlled.push(format!("{what} {about}"))
+    };
+    let (terminated, signalled, updated, asked) = (note("terminate"), note("signal"), note("update"), note("query"));
+    let (paused, resumed, restarted, migrated) = (note("pause"), note("resume"), note("restart"), note("migrate"));
+    let pauses = || PauseReply {
+        changed: true,
+        pauses: vec![Pause { by: "ada".to_owned(), at_ms: 1_700_000_000_000, ..Pause::default() }],
+    };
+    let running = |id: String| Task { id, status: TaskStatus::Running.into(), ..Task::default() };
+    server
+        .handle(verbs::kernel::TERMINATE, LIMIT, move |_, request: CancelTaskRequest| {
+            terminated(request.reason.clone());
+            async move { Ok(Task { id: request.task_id, status: TaskStatus::Cancelled.into(), ..Task::default() }) }
+        })
+        .handle(verbs::kernel::SIGNAL, LIMIT, move |_, request: SignalTaskRequest| {
+            signalled(format!("{} {} {}", request.name, request.payload_json, request.idempotency_key));
+            async move { Ok(running(request.task_id)) }
+        })
+        .handle(verbs::kernel::UPDATE, LIMIT, move |_, request: SignalTaskRequest| {
+            updated(format!("{} {}", request.name, request.payload_json));
+            async move {
+                if request.payload_json == "11" {
+                    let detail = json!({"reasons": ["at most 10"]});
+                    return Err(Error::new(ErrorCode::FailedPrecondition, "refused: at most 10").detail(detail));
+                }
+                Ok(UpdateTaskReply { result_json: "{\"amount\":7}".to_owned() })
+            }
+        })
+        .handle(verbs::kernel::QUERY, LIMIT, move |_, request: QueryTaskRequest| {
+            asked(format!("{:?} {}", request.name, request.payload_json));
+            async move { Ok(QueryTaskReply { result_json: "[1]".to_owned() }) }
+        })
+        .handle(verbs::kernel::PAUSE, LIMIT, move |_, request: PauseRequest| {
+            paused(format!("{:?} {}", request.target.unwrap().kind.unwrap(), request.reason));
+            async move { Ok(pauses()) }
+        })
+        .handle(verbs::kernel::RESUME, LIMIT, move |_, request: ResumeRequest| {
+            resumed(format!("{:?}", request.target.unwrap().kind.unwrap()));
+            async move { Ok(PauseReply { changed: true, pauses: vec![] }) }
+        })
+        .handle(verbs::kernel::PAUSES, LIMIT, move |_, _: ListPausesRequest| async move { Ok(pauses()) })
+        .handle(verbs::kernel::FORK, LIMIT, move |_, request: RestartTaskRequest| {
+            restarted(format!("{} {:?}", request.pointer, request.iteration));
+            async move { Ok(running("task_2".to_owned())) }
+        })
+        .handle(verbs::kernel::MIGRATE, LIMIT, move |_, request: MigrateTaskRequest| {
+            migrated(request.workflow.clone());
+            async move { Ok(running(request.task_id)) }
         })
 }
 

@@ -1,5 +1,6 @@
 //! Effects between runs: starting, cancelling and telling each other. Each is safe to do again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orrery_errors::{Error, ErrorCode};
@@ -22,7 +23,12 @@ const PARENT: &str = "system:parent";
 pub async fn run(kernel: Arc<Kernel>, tenant: TenantId, id: String, errand: Effect) {
     match errand {
         Effect::StartChild(child) => start_child(&kernel, *child).await,
-        Effect::CancelChild { task, reason } => cancel(&kernel, &tenant, &task, reason).await,
+        Effect::CancelChild { task, reason, terminate } => {
+            let by = PARENT.to_owned();
+            let command = if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
+            // One that is over, or never began, is as good as cancelled.
+            let _over = kernel.deliver(&tenant, &task, command).await;
+        }
         Effect::NotifyParent { parent, outcome } => tell(&kernel, &tenant, parent, outcome).await,
         Effect::Call(_) | Effect::CancelCall { .. } | Effect::Publish(_) | Effect::Continue => {}
     }
@@ -90,6 +96,8 @@ async fn try_start(kernel: &Kernel, child: &StartChild) -> Result<Option<Result<
         input: Arc::new(child.input.clone()),
         parent: child.wait.then(|| Parent { task: starter.id.clone(), key: child.key.clone() }),
         depth: starter.depth + 1,
+        attributes: BTreeMap::new(),
+        origin: None,
         ..starter.clone()
     };
     match kernel.start(Start { run, definition, key: None }).await {

@@ -6,6 +6,7 @@ pub mod executor;
 pub mod listener;
 pub mod membership;
 pub mod partition;
+pub mod reconciler;
 mod recovery;
 pub mod scheduler;
 mod starter;

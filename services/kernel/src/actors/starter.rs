@@ -76,6 +76,8 @@ pub async fn start(
         parent: None,
         depth: 0,
         traceparent: String::new(),
+        attributes: BTreeMap::new(),
+        origin: None,
     };
     let key = format!("schedule/{}/{key}", definition.hash);
     let request_digest = Sha256Digest::of(key.as_bytes()).to_string();

@@ -51,8 +51,15 @@ pub struct Moved {
 pub type Outcome = Result<Option<Box<Moved>>, ActError>;
 
 /// Decides commands, off the actor's thread. The texts that are too long for a row are put into the object store.
-pub async fn decide(kernel: Arc<Kernel>, works: Vec<Work>) -> Vec<Result<Option<Decided>, ActError>> {
+pub async fn decide(kernel: Arc<Kernel>, mut works: Vec<Work>) -> Vec<Result<Option<Decided>, ActError>> {
     let count = works.len();
+    for work in works.iter_mut().filter(|work| work.has_moved_on()) {
+        let run = &work.state.run;
+        match kernel.definitions.pinned(run.tenant.as_str(), &run.definition.to_string()).await {
+            Ok(definition) => work.definition = definition,
+            Err(error) => tracing::warn!(task.id = %run.id, %error, "the definition of a task cannot be read"),
+        }
+    }
     let signing = kernel.clone();
     let decide = move || works.into_iter().map(|work| work.decide(signing.signer())).collect::<Vec<_>>();
     let deciding = tokio::task::spawn_blocking(decide);
@@ -100,7 +107,16 @@ fn internal(error: &dyn std::fmt::Display) -> Error {
 }
 
 impl Work {
+    /// Whether a migration has given the run another definition than the one at hand.
+    fn has_moved_on(&self) -> bool {
+        self.state.run.definition != self.definition.hash
+    }
+
     fn decide(self, signer: Option<&DecisionSigner>) -> Result<Option<Decided>, ActError> {
+        if self.has_moved_on() {
+            let message = "the definition to which the task was migrated cannot be read now";
+            return Err(Error::new(ErrorCode::Unavailable, message).into());
+        }
         let Self { state, definition, epoch, command, key } = self;
         let mut moved = transition(&state, &definition, command, UnixMillis::now())?;
         if moved.events.is_empty() {

@@ -8,10 +8,12 @@ use orrery_types::{Sha256Digest, TenantId};
 
 use crate::domain::command::{Attachment, Person};
 use crate::domain::event::Event;
-use crate::store::{DefinitionRow, RunRow, status};
+use crate::store::{DefinitionRow, ERROR, RunFilter, RunRow, status};
 
 /// Attachments of one task.
 const ATTACHMENTS_MAX: usize = 64;
+/// Attributes of one search.
+const ATTRIBUTES_ASKED_MAX: usize = 8;
 
 pub(super) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
@@ -77,6 +79,9 @@ fn blob(it: &Attachment) -> v1::BlobRef {
 /// What makes two requests to start a task the same.
 pub(super) fn request_digest(request: &v1::StartTaskRequest, principal: &str) -> String {
     let mut text = format!("{principal}\n{}\n{}\n", request.workflow, request.input_json);
+    let mut attributes: Vec<_> = request.attributes.iter().collect();
+    attributes.sort();
+    attributes.into_iter().for_each(|(name, value)| text.push_str(&format!("{name:?}={value:?}\n")));
     for attachment in &request.attachments {
         let sha256 = attachment.blob.as_ref().map_or("", |blob| blob.sha256.as_str());
         text.push_str(&format!("{}={sha256}\n", attachment.name));
@@ -115,6 +120,30 @@ fn task_status(text: &str) -> v1::TaskStatus {
         status::CANCELLED => v1::TaskStatus::Cancelled,
         _ => v1::TaskStatus::Unspecified,
     }
+}
+
+/// Which runs are asked for.
+pub(super) fn run_filter(request: &v1::ListTasksRequest) -> Result<RunFilter, Error> {
+    let time = |ms: u64| Some(ms).filter(|ms| *ms > 0).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
+    let mut attributes: BTreeMap<String, String> =
+        request.attributes.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if !request.error_code.is_empty() {
+        attributes.insert(ERROR.to_owned(), request.error_code.clone());
+    }
+    if attributes.len() > ATTRIBUTES_ASKED_MAX {
+        return Err(invalid(format!("a search takes {ATTRIBUTES_ASKED_MAX} attributes at most")));
+    }
+    Ok(RunFilter {
+        statuses: status_words(&request.statuses)?,
+        workflow: request.workflow.clone(),
+        version: request.version.clone(),
+        submitted_by: request.submitted_by.clone(),
+        created_from: time(request.created_from_ms),
+        created_before: time(request.created_before_ms),
+        finished_from: time(request.finished_from_ms),
+        finished_before: time(request.finished_before_ms),
+        attributes,
+    })
 }
 
 /// The stored words of statuses asked for.

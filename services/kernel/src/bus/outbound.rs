@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::review_facts;
 use crate::domain::definition::digest;
 use crate::domain::effect::Effect;
-use crate::domain::event::{Event, Fact};
+use crate::domain::event::{Event, Fact, own};
 use crate::domain::fault::Fault;
 use crate::domain::state::{Activity, State};
 use crate::domain::transition::Transition;
@@ -21,6 +21,14 @@ const SERVICE: &str = "kernel";
 /// Task events that other systems see; the rest of the history is read by a call.
 const PUBLIC: &[&str] = &[
     "task.started",
+    "task.restarted",
+    "task.paused",
+    "task.resumed",
+    "task.compensating",
+    "task.migrated",
+    "signal.received",
+    "compensation.completed",
+    "compensation.failed",
     "step.scheduled",
     "step.failed",
     "review.requested",
@@ -44,9 +52,10 @@ const PUBLIC: &[&str] = &[
 /// All messages of a move.
 pub fn messages(moved: &Transition) -> Vec<Message> {
     let state = &moved.state;
-    let first_seq = state.seq + 1 - moved.events.len() as u64;
+    let events = own(&moved.events);
+    let first_seq = state.seq + 1 - events.len() as u64;
     let mut messages = Vec::new();
-    for (event, seq) in moved.events.iter().zip(first_seq..) {
+    for (event, seq) in events.iter().zip(first_seq..) {
         messages.extend(audit_record(state, event, seq));
         messages.extend(task_event(state, event, seq));
     }
@@ -81,7 +90,7 @@ fn audit_record(state: &State, event: &Event, seq: u64) -> Option<Message> {
 fn facts_of(state: &State, fact: &Fact) -> Option<(&'static str, String)> {
     let run = &state.run;
     Some(match fact {
-        Fact::Started { .. } => {
+        Fact::Started { .. } | Fact::Restarted { .. } => {
             let attachment = |(name, it): (&String, &crate::domain::command::Attachment)| facts::AttachmentDigest {
                 name: name.clone(),
                 sha256: it.sha256.clone(),

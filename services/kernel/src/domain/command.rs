@@ -7,6 +7,8 @@ use orrery_types::{ReviewId, Sha256Digest, TaskId, TenantId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::definition::Pointer;
+use super::event::Event;
 use super::fault::Fault;
 
 /// Longest input of a run, in bytes of JSON; files belong in attachments.
@@ -75,6 +77,46 @@ pub struct Run {
     /// W3C trace context of the request that started it; its calls belong to that trace. May be empty.
     #[serde(default)]
     pub traceparent: String,
+    /// By what it is found.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+    /// The run from which it was begun anew.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+}
+
+/// The run from which another was begun anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// It.
+    pub task: TaskId,
+    /// Its last event that both have.
+    pub seq: u64,
+    /// Why.
+    pub by: Restart,
+}
+
+/// How a run is begun anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restart {
+    /// From a step, in place of the old one.
+    Reset,
+    /// From a step, beside the old one.
+    Fork,
+    /// From the step that failed.
+    Retry,
+}
+
+/// A version to which a run moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// Namespace, name and version.
+    pub workflow: (String, String, String),
+    /// Its hash.
+    pub definition: Sha256Digest,
+    /// The kind of each of its tasks and lists, by pointer.
+    pub shape: BTreeMap<String, String>,
 }
 
 /// What a call gave.
@@ -176,13 +218,89 @@ pub enum Command {
         /// A CloudEvent in JSON.
         event: Arc<Value>,
     },
-    /// Cancel the run.
+    /// Cancel the run: what is under way is given up, and what is done is undone where that was declared.
     Cancel {
         /// Who.
         by: String,
         /// Why.
         reason: String,
     },
+    /// End the run at once; nothing is undone.
+    Terminate {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Send it a signal.
+    Signal(Box<Signal>),
+    /// Send it a signal that the definition declares as an update: it is checked, and refused with reasons.
+    Update(Box<Signal>),
+    /// Schedule nothing new until it is resumed.
+    Pause {
+        /// What was paused: the run, or everything of its definition or tenant.
+        scope: Scope,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Go on, unless another scope is paused.
+    Resume {
+        /// What was resumed.
+        scope: Scope,
+        /// Who.
+        by: String,
+    },
+    /// Start it, held by these.
+    StartPaused {
+        /// What is paused.
+        scopes: Vec<Scope>,
+    },
+    /// Start it with the events of another run up to a step, and go on from there.
+    Restart {
+        /// The events, in order.
+        events: Vec<Event>,
+        /// The step that is done anew even though it was under way.
+        redo: Option<Pointer>,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Move it to another version of its workflow.
+    Migrate {
+        /// Which.
+        target: Box<Target>,
+        /// Who.
+        by: String,
+    },
+}
+
+/// A message to a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Sending again with the same key does nothing; empty: none.
+    #[serde(default)]
+    pub key: String,
+    /// Its name, by which the run asks for it.
+    pub name: String,
+    /// What it says.
+    pub payload: Arc<Value>,
+    /// Who sent it.
+    pub by: String,
+}
+
+/// What a pause holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// One run.
+    Run,
+    /// All runs of a definition.
+    Definition,
+    /// All runs of a tenant.
+    Tenant,
 }
 
 /// Why a command changes nothing.
@@ -210,6 +328,15 @@ pub enum Reject {
     /// The request does not fit.
     #[error("{0}")]
     Invalid(String),
+    /// It was checked and found wanting.
+    #[error("refused: {}", .0.join("; "))]
+    Refused(Vec<String>),
+    /// It is too long.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The run holds as much as it can.
+    #[error("{0}")]
+    Full(String),
     /// The definition does not hold what the state points at: the journal and the definition do not belong together.
     #[error("the definition of this task has no {0}")]
     Corrupted(String),

@@ -30,6 +30,8 @@ pub enum Effect {
         task: TaskId,
         /// Why.
         reason: String,
+        /// Whether it ends at once, without undoing anything.
+        terminate: bool,
     },
     /// Tell the run that started this one how it ended.
     NotifyParent {

@@ -1,17 +1,18 @@
 //! What has happened to a run. The journal is a list of these; applied in order they give the state.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_types::{ReviewId, Sha256Digest, UnixMillis};
+use orrery_types::{ReviewId, Sha256Digest, TaskId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::Run;
+use super::command::{Run, Scope, Signal};
 use super::consumption::Taken;
 use super::definition::{Directive, Pointer, Target};
 use super::fault::Fault;
 use super::review::{self, Decision};
-use super::state::{Frame, FrameId};
+use super::state::{Ending, Frame, FrameId, Undo};
 
 /// A fact with its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,6 +146,128 @@ pub enum Fact {
         /// Its step.
         pointer: Pointer,
     },
+    /// A step that can be undone is over; what undoing it needs.
+    CompensationRegistered {
+        /// It.
+        undo: Box<Undo>,
+    },
+    /// The run ends this way once what it did is undone; whatever was under way is given up.
+    Compensating {
+        /// How it will end.
+        ending: Ending,
+    },
+    /// A step is being undone.
+    CompensationStarted {
+        /// How many registered steps remain.
+        remaining: u32,
+        /// What undoes it.
+        frame: Box<Frame>,
+    },
+    /// A step is undone.
+    CompensationCompleted {
+        /// What undid it.
+        step: FrameId,
+        /// The step that is undone.
+        pointer: Pointer,
+    },
+    /// A step could not be undone; the others still are.
+    CompensationFailed {
+        /// What tried.
+        step: FrameId,
+        /// The step that is not undone.
+        pointer: Pointer,
+        /// Why.
+        error: Fault,
+    },
+    /// A signal came.
+    SignalReceived {
+        /// It.
+        signal: Box<Signal>,
+        /// Of its name and payload.
+        digest: Sha256Digest,
+        /// Whether it was checked as an update.
+        #[serde(default)]
+        update: bool,
+    },
+    /// A step took a signal.
+    SignalTaken {
+        /// Its place among those that wait.
+        index: u32,
+        /// The step.
+        pointer: Pointer,
+    },
+    /// An item of a map is under way.
+    MapItemStarted {
+        /// The map.
+        step: FrameId,
+        /// Which item.
+        index: u32,
+        /// Its run.
+        task: TaskId,
+    },
+    /// An item of a map is over.
+    MapItemCompleted {
+        /// The map.
+        step: FrameId,
+        /// Which item.
+        index: u32,
+        /// Its output.
+        output: Arc<Value>,
+    },
+    /// An item of a map failed.
+    MapItemFailed {
+        /// The map.
+        step: FrameId,
+        /// Which item.
+        index: u32,
+        /// How.
+        error: Fault,
+    },
+    /// The run was begun anew with the events before this one, which another run went through.
+    Restarted {
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+        /// How much later it is than the last of those events: what was due is due so much later.
+        shift_ms: u64,
+        /// The step that is done anew even though it was under way.
+        redo: Option<Pointer>,
+        /// By what it is found.
+        attributes: BTreeMap<String, String>,
+    },
+    /// By what the run is found.
+    AttributesSet {
+        /// The step.
+        pointer: Pointer,
+        /// Names and values.
+        attributes: BTreeMap<String, String>,
+    },
+    /// The run moved to another version of its workflow.
+    Migrated {
+        /// Namespace, name and version.
+        workflow: (String, String, String),
+        /// Its hash.
+        definition: Sha256Digest,
+        /// By whom.
+        by: String,
+    },
+    /// Nothing new is scheduled until it is resumed.
+    Suspended {
+        /// What was paused.
+        scope: Scope,
+        /// By whom.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// It goes on, unless another scope is paused.
+    Resumed {
+        /// What was resumed.
+        scope: Scope,
+        /// By whom.
+        by: String,
+    },
     /// An extended task came to what runs before it, to itself, or to what runs after it.
     StageReached {
         /// Its wrapper.
@@ -196,7 +319,8 @@ pub enum Fact {
         pointer: Pointer,
     },
     /// The run stopped to let others run.
-    Paused,
+    #[serde(alias = "paused")]
+    Yielded,
     /// The run is over with an output.
     Completed {
         /// It.
@@ -213,6 +337,9 @@ pub enum Fact {
         by: String,
         /// Why.
         reason: String,
+        /// Whether it ended at once, with nothing undone.
+        #[serde(default)]
+        terminated: bool,
     },
 }
 
@@ -239,6 +366,7 @@ impl Fact {
             Self::StepCompleted { call, .. } => call.as_ref().is_some_and(|call| call.function.is_public()),
             Self::ReviewChanged { change, .. } => change.is_audited(),
             Self::Started { .. }
+            | Self::Restarted { .. }
             | Self::ReviewClaimed { .. }
             | Self::ReviewDecided { .. }
             | Self::Completed { .. }
@@ -257,7 +385,11 @@ impl Fact {
             Self::StepCompleted { output, context, .. } => {
                 json_bytes(output) + context.as_ref().map_or(0, |context| json_bytes(context))
             }
-            Self::BranchCompleted { output, .. } | Self::Completed { output } => json_bytes(output),
+            Self::BranchCompleted { output, .. }
+            | Self::MapItemCompleted { output, .. }
+            | Self::Completed { output } => json_bytes(output),
+            Self::CompensationRegistered { undo } => json_bytes(&undo.input) + json_bytes(&undo.output),
+            Self::SignalReceived { signal, .. } => json_bytes(&signal.payload),
             Self::ReviewDecided { decision, .. } => json_bytes(&decision.edits) + json_bytes(&decision.result),
             Self::ReviewChanged { change, .. } => match &**change {
                 review::Change::Commented { comment } => comment.text.len() as u64,
@@ -293,13 +425,28 @@ impl Fact {
             Self::ReviewDecided { .. } => "review.decided",
             Self::ReviewChanged { change, .. } => change.kind(),
             Self::ReviewWithdrawn { .. } => "review.withdrawn",
+            Self::CompensationRegistered { .. } => "compensation.registered",
+            Self::Compensating { .. } => "task.compensating",
+            Self::CompensationStarted { .. } => "compensation.started",
+            Self::CompensationCompleted { .. } => "compensation.completed",
+            Self::CompensationFailed { .. } => "compensation.failed",
+            Self::SignalReceived { .. } => "signal.received",
+            Self::SignalTaken { .. } => "signal.taken",
+            Self::MapItemStarted { .. } => "map_item.started",
+            Self::MapItemCompleted { .. } => "map_item.completed",
+            Self::MapItemFailed { .. } => "map_item.failed",
+            Self::Restarted { .. } => "task.restarted",
+            Self::AttributesSet { .. } => "task.attributed",
+            Self::Migrated { .. } => "task.migrated",
+            Self::Suspended { .. } => "task.paused",
+            Self::Resumed { .. } => "task.resumed",
+            Self::Yielded => "task.yielded",
             Self::StageReached { .. } => "stage.reached",
             Self::FlowRedirected { .. } => "flow.redirected",
             Self::EventConsumed { .. } => "event.consumed",
             Self::ItemCompleted { .. } => "item.completed",
             Self::QueueDropped { .. } => "queue.dropped",
             Self::ListeningEnded { .. } => "listening.ended",
-            Self::Paused => "task.paused",
             Self::Completed { .. } => "task.completed",
             Self::Faulted { .. } => "task.faulted",
             Self::Cancelled { .. } => "task.cancelled",
@@ -315,15 +462,27 @@ impl Fact {
             | Self::StepFailed { pointer, .. }
             | Self::RetryScheduled { pointer, .. }
             | Self::ErrorCaught { pointer, .. }
+            | Self::CompensationCompleted { pointer, .. }
+            | Self::CompensationFailed { pointer, .. }
+            | Self::SignalTaken { pointer, .. }
+            | Self::AttributesSet { pointer, .. }
             | Self::ListeningEnded { pointer, .. }
             | Self::ReviewWithdrawn { pointer, .. } => pointer,
+            Self::CompensationRegistered { undo } => &undo.pointer,
+            Self::CompensationStarted { frame, .. } => &frame.pointer,
             _ => "",
         }
     }
 }
 
+/// The events of a move that are its own: those that a run took over from another have had their effects.
+pub fn own(events: &[Event]) -> &[Event] {
+    let taken_over = events.iter().position(|event| matches!(event.fact, Fact::Restarted { .. }));
+    taken_over.and_then(|at| events.get(at..)).unwrap_or(events)
+}
+
 /// Length of a value as JSON, give or take: numbers count as one word, text without its escapes.
-fn json_bytes(value: &Value) -> u64 {
+pub(super) fn json_bytes(value: &Value) -> u64 {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 8,
         Value::String(text) => text.len() as u64 + 2,

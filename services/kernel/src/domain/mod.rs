@@ -4,11 +4,15 @@
 
 pub mod command;
 pub mod consumption;
+mod control;
 pub mod definition;
 pub mod effect;
 pub mod event;
 pub mod expression;
 pub mod fault;
+pub mod history;
+pub mod live;
+mod numbered;
 pub mod review;
 #[cfg(test)]
 mod simulation;

@@ -4,16 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use orrery_types::{ReviewId, TaskId, UnixMillis};
+use orrery_types::{ReviewId, Sha256Digest, TaskId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::Run;
+use super::command::{Run, Scope, Signal};
 use super::consumption::Progress;
-use super::definition::{Directive, Pointer, Target};
+pub use super::control::{Ending, MapProgress, SIGNAL_KEYS_MAX, Undo};
+use super::definition::{Directive, ParentClose, Pointer, Target};
 use super::event::{Event, Fact};
 use super::expression::Sealed;
 use super::fault::Fault;
+use super::numbered;
 use super::review::{Claim, Decision, ROUNDS_MAX, Review, Round};
 
 /// Identifies a frame in its run. Given in order, never twice.
@@ -73,6 +75,7 @@ pub enum Activity {
     /// A `fork`.
     Fork {
         /// Outputs of the branches that are over.
+        #[serde(with = "numbered")]
         outputs: BTreeMap<u32, Arc<Value>>,
     },
     /// A `try`.
@@ -105,6 +108,25 @@ pub enum Activity {
     Human {
         /// What.
         review: Box<Review>,
+    },
+    /// A signal is wanted.
+    Signal {
+        /// Any of these.
+        names: Vec<String>,
+        /// When it gives up.
+        until: Option<UnixMillis>,
+    },
+    /// A sub-workflow runs for each item.
+    Map {
+        /// How far it is.
+        progress: Box<MapProgress>,
+    },
+    /// A step is undone, by the list inside.
+    Compensation {
+        /// What it is at.
+        phase: Phase,
+        /// Retries so far.
+        retries: u32,
     },
     /// Events are awaited, or dealt with.
     Listen {
@@ -146,7 +168,24 @@ pub enum Activity {
         input: Arc<Value>,
         /// Whether the step waits for its end.
         wait: bool,
+        /// What becomes of it when the step is given up.
+        #[serde(default)]
+        parent_close: ParentClose,
     },
+}
+
+impl Activity {
+    /// Whether it waits for something outside the run: a call, a person, an event, time.
+    pub(super) fn waits(&self, now: UnixMillis) -> bool {
+        match self {
+            Self::List { .. } | Self::Do | Self::For { .. } | Self::Fork { .. } | Self::Extended { .. } => false,
+            Self::Listen { open, .. } => *open,
+            Self::Try { phase, .. } | Self::Compensation { phase, .. } => matches!(phase, Phase::Backoff { .. }),
+            // Waiting for no time at all is no wait: a loop around it is as endless as one without.
+            Self::Wait { until } => *until > now,
+            _ => true,
+        }
+    }
 }
 
 /// What a `try` is at.
@@ -210,6 +249,27 @@ pub struct State {
     pub timeout_at: Option<UnixMillis>,
     /// The id that the next frame takes.
     pub next_frame: FrameId,
+    /// Steps taken since it last waited for something outside (K-6).
+    #[serde(default)]
+    pub steps_unbroken: u64,
+    /// Bytes that the values of those steps took, about.
+    #[serde(default)]
+    pub bytes_unbroken: u64,
+    /// Steps that can be undone, in the order in which they were completed.
+    #[serde(default)]
+    pub undo: Vec<Undo>,
+    /// How it ends, while what it did is undone.
+    #[serde(default)]
+    pub ending: Option<Ending>,
+    /// Signals that no step has taken yet, in the order in which they came.
+    #[serde(default)]
+    pub signals: Vec<Signal>,
+    /// Keys of the last signals, with the digests of what they said.
+    #[serde(default)]
+    pub signal_keys: VecDeque<(String, Sha256Digest)>,
+    /// What holds it.
+    #[serde(default)]
+    pub pauses: BTreeSet<Scope>,
     /// Keys of the events taken last, so that one that is delivered twice is taken once.
     #[serde(default)]
     pub events_taken: VecDeque<String>,
@@ -233,6 +293,13 @@ impl State {
             updated_at: UnixMillis(0),
             timeout_at: None,
             next_frame: 1,
+            steps_unbroken: 0,
+            bytes_unbroken: 0,
+            undo: Vec::new(),
+            ending: None,
+            signals: Vec::new(),
+            signal_keys: VecDeque::new(),
+            pauses: BTreeSet::new(),
             events_taken: VecDeque::new(),
         }
     }
@@ -276,20 +343,22 @@ impl State {
         inside.into_iter().filter(|id| self.frames.contains_key(id)).collect()
     }
 
-    /// Pointers of the steps that wait for something.
+    /// Steps that wait for something.
+    pub fn waiting_frames(&self) -> impl Iterator<Item = &Frame> {
+        self.frames.values().filter(|frame| frame.activity.waits(UnixMillis(0)))
+    }
+
+    /// Their pointers.
     pub fn active(&self) -> Vec<String> {
-        let leaf = |frame: &&Frame| match &frame.activity {
-            Activity::Wait { .. } | Activity::Call { .. } | Activity::Human { .. } | Activity::Child { .. } => true,
-            Activity::Listen { open, .. } => *open,
-            Activity::Try { phase, .. } => matches!(phase, Phase::Backoff { .. }),
-            _ => false,
-        };
-        self.frames.values().filter(leaf).map(|frame| frame.pointer.to_string()).collect()
+        self.waiting_frames().map(|frame| frame.pointer.to_string()).collect()
     }
 
     /// Whether nothing but people and time can move it.
     pub fn is_waiting(&self) -> bool {
         let busy = |frame: &Frame| matches!(frame.activity, Activity::Call { .. });
+        if self.is_paused() {
+            return !self.frames.values().any(busy);
+        }
         !self.active().is_empty() && !self.frames.values().any(|frame| busy(frame) || self.is_ready(frame))
     }
 
@@ -300,17 +369,28 @@ impl State {
 
     /// When something is next due.
     pub fn wake_at(&self) -> Option<UnixMillis> {
-        if self.is_over() {
+        // What comes due while it is paused acts when it is resumed.
+        if self.is_over() || self.is_paused() {
             return None;
         }
         let frames = self.frames.values().flat_map(Frame::due_times);
+        if self.ending.is_some() {
+            // Undoing is not cut short by the time that the run had.
+            return frames.min();
+        }
         frames.chain(self.timeout_at).chain(self.run.deadline_at).min()
+    }
+
+    /// Whether nothing new may be scheduled.
+    pub fn is_paused(&self) -> bool {
+        !self.pauses.is_empty()
     }
 
     /// Takes one event in.
     pub fn apply(&mut self, event: &Event) {
         self.seq += 1;
         self.bytes += event.fact.bytes();
+        self.bytes_unbroken += event.fact.bytes();
         self.audited += u64::from(event.fact.is_audited());
         self.updated_at = event.at;
         match &event.fact {
@@ -323,11 +403,15 @@ impl State {
             }
             Fact::StepStarted { frame, .. } => {
                 self.count_visit(&frame.pointer);
+                if frame.activity.waits(event.at) {
+                    self.break_off();
+                }
                 self.insert(frame);
             }
             Fact::ListStarted { step, replaces, frame } => self.start_list(*step, *replaces, frame),
             Fact::StepSkipped { list, next, .. } => {
                 self.steps += 1;
+                self.steps_unbroken += 1;
                 self.advance(*list, Some(*next), None);
             }
             Fact::StepCompleted { list, pointer, output, context, next, .. } => {
@@ -364,11 +448,12 @@ impl State {
             | Fact::EventConsumed { .. }
             | Fact::ItemCompleted { .. }
             | Fact::QueueDropped { .. }
-            | Fact::ListeningEnded { .. } => self.apply_inside(&event.fact),
-            Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
+            | Fact::ListeningEnded { .. } => self.apply_inside(event),
+            Fact::ReviewWithdrawn { .. } | Fact::Yielded => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
+            fact => self.apply_control(fact),
         }
     }
 
@@ -377,6 +462,16 @@ impl State {
         self.frames.clear();
         self.visits.clear();
         self.rounds.clear();
+        self.undo.clear();
+        self.signals.clear();
+        self.pauses.clear();
+        self.ending = None;
+    }
+
+    /// It waits for something outside, so whatever it does in a loop is no endless one.
+    pub(super) fn break_off(&mut self) {
+        self.steps_unbroken = 0;
+        self.bytes_unbroken = 0;
     }
 
     fn review_mut(&mut self, id: &ReviewId) -> Option<&mut Review> {
@@ -403,10 +498,11 @@ impl State {
 
     fn count_visit(&mut self, pointer: &Pointer) {
         self.steps += 1;
+        self.steps_unbroken += 1;
         *self.visits.entry(pointer.clone()).or_default() += 1;
     }
 
-    fn insert(&mut self, frame: &Frame) {
+    pub(super) fn insert(&mut self, frame: &Frame) {
         self.next_frame = self.next_frame.max(frame.id + 1);
         self.frames.insert(frame.id, frame.clone());
     }
@@ -418,7 +514,11 @@ impl State {
         }
         match self.activity_mut(step) {
             Some(Activity::For { index, .. }) if replaces && round > 0 => *index += 1,
-            Some(Activity::Try { phase, .. }) if matches!(phase, Phase::Backoff { .. }) => *phase = Phase::Body,
+            Some(Activity::Try { phase, .. } | Activity::Compensation { phase, .. })
+                if matches!(phase, Phase::Backoff { .. }) =>
+            {
+                *phase = Phase::Body;
+            }
             _ => {}
         }
         self.insert(frame);
@@ -460,7 +560,9 @@ impl Frame {
         let own = match &self.activity {
             Activity::Wait { until } => Some(*until),
             Activity::Human { review } => review.next_at(),
-            Activity::Try { phase: Phase::Backoff { until }, .. } => Some(*until),
+            Activity::Signal { until, .. } => *until,
+            Activity::Try { phase: Phase::Backoff { until }, .. }
+            | Activity::Compensation { phase: Phase::Backoff { until }, .. } => Some(*until),
             _ => None,
         };
         own.into_iter().chain(self.timeout_at)

@@ -1,6 +1,6 @@
 //! What events change within one step: a fork, a try, a listener, an extended task.
 
-use super::event::Fact;
+use super::event::{Event, Fact};
 use super::state::{Activity, Frame, Phase, State};
 
 /// Keys of events that a run remembers. A second delivery follows its first within seconds.
@@ -8,8 +8,8 @@ const EVENTS_TAKEN_MAX: usize = 256;
 
 impl State {
     /// Takes an event in that concerns one step only.
-    pub(super) fn apply_inside(&mut self, fact: &Fact) {
-        match fact {
+    pub(super) fn apply_inside(&mut self, event: &Event) {
+        match &event.fact {
             Fact::BranchCompleted { step, branch, output } => {
                 let of_branch =
                     |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if it == branch);
@@ -23,7 +23,12 @@ impl State {
             }
             Fact::RetryScheduled { step, retry, at, .. } => {
                 self.remove_children(*step);
-                if let Some(Activity::Try { phase, retries }) = self.activity_mut(*step) {
+                if *at > event.at {
+                    self.break_off();
+                }
+                if let Some(Activity::Try { phase, retries } | Activity::Compensation { phase, retries }) =
+                    self.activity_mut(*step)
+                {
                     *phase = Phase::Backoff { until: *at };
                     *retries = *retry;
                 }

@@ -1,5 +1,6 @@
 //! The effects of a move, performed in this process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,11 @@ pub(super) fn perform(embedded: &mut Embedded, run: &Arc<Run>, effects: Vec<Effe
             Effect::Call(call) => start_call(embedded, run, call),
             Effect::CancelCall { key } => cancel_call(embedded, &key),
             Effect::StartChild(child) => start_child(embedded, &child),
-            Effect::CancelChild { task, reason, .. } => {
-                embedded.commands.push_back((task, Command::Cancel { by: PARENT.to_owned(), reason }));
+            Effect::CancelChild { task, reason, terminate } => {
+                let by = PARENT.to_owned();
+                let command =
+                    if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
+                embedded.commands.push_back((task, command));
             }
             Effect::NotifyParent { parent: Parent { task, key }, outcome } => {
                 embedded.commands.push_back((task, Command::ChildFinished { key, outcome }));
@@ -110,6 +114,8 @@ fn try_start(embedded: &mut Embedded, child: &StartChild) -> Result<(), Error> {
         input: Arc::new(child.input.clone()),
         parent: child.wait.then(|| Parent { task: child.starter.id.clone(), key: child.key.clone() }),
         depth: child.starter.depth + 1,
+        attributes: BTreeMap::new(),
+        origin: None,
         ..child.starter.clone()
     };
     embedded.runs_started += 1;

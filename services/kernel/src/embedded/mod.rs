@@ -74,6 +74,8 @@ impl Start {
             parent: None,
             depth: 0,
             traceparent: String::new(),
+            attributes: BTreeMap::new(),
+            origin: None,
         })
     }
 }

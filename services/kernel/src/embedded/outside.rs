@@ -11,7 +11,7 @@ use crate::domain::definition::Target;
 use crate::domain::effect::Call;
 use crate::domain::fault::{Fault, Standard};
 use crate::domain::review::Review;
-use crate::providers::{OutwardCalls, perform, Providers};
+use crate::providers::{OutwardCalls, Providers, perform};
 use orrery_errors::Error;
 
 /// An answer from outside, and how long it took.

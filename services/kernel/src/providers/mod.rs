@@ -78,8 +78,8 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
-            // Answered at once, and people are asked by the domain.
-            Function::Uuid | Function::Human => None,
+            // Answered at once; the others are the domain's own: people, signals, other runs, what a run is found by.
+            Function::Uuid | Function::Human | Function::Signal | Function::Map | Function::Attributes => None,
         }
     }
 

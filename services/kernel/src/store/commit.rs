@@ -13,6 +13,7 @@ use super::changes::{self, Change};
 use super::rows::{ErrandRow, JournalRow, RunRow, SnapshotRow};
 use super::schema::{errands, inbox, partitions, snapshots};
 use super::{journal, partition_of, status, views};
+use crate::domain::event::own;
 use crate::domain::state::State;
 use crate::domain::transition::Transition;
 
@@ -120,7 +121,7 @@ impl Move {
             journal: JournalRow::of(after.run.id.as_str(), after.seq, &moved.events)?,
             snapshot,
             errands: ErrandRow::all(after, &moved.effects)?,
-            changes: moved.events.iter().flat_map(|event| changes::of(after, event)).collect(),
+            changes: own(&moved.events).iter().flat_map(|event| changes::of(after, event)).collect(),
             outbox,
             key,
         })

@@ -5,6 +5,7 @@ mod commit;
 mod journal;
 mod load;
 mod partitions;
+mod pauses;
 mod queries;
 mod reviews;
 mod rows;
@@ -20,10 +21,12 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use orrery_store::{Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
+pub use changes::ERROR;
 pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
 pub use journal::decode;
 pub use load::{Found, Stored};
 pub use partitions::Cluster;
+pub use pauses::{PauseRow, RunName};
 pub use queries::{Deployed, Page, RunFilter};
 pub use reviews::{
     CommentRow, ReviewDetails, ReviewFilter, ReviewOrder, ReviewPage, ReviewRow, ReviewView, VoteRow, Work,

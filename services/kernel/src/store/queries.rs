@@ -1,12 +1,14 @@
 //! Reading for callers, deploying definitions, and registrations.
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use orrery_store::{AnyConnection, StoreError};
 
 use super::KernelStore;
 use super::rows::{DefinitionRow, RunRow};
 use super::schedules::{self, NewSchedule};
-use super::schema::{definitions, inbox, registrations, runs};
+use super::schema::{definitions, inbox, registrations, run_attributes, runs};
 
 /// What became of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,20 @@ pub struct RunFilter {
     pub statuses: Vec<String>,
     /// Of this workflow; empty: all.
     pub workflow: String,
+    /// Of this version; empty: all.
+    pub version: String,
+    /// Submitted by them; empty: anyone.
+    pub submitted_by: String,
+    /// Started then or later, in unix milliseconds.
+    pub created_from: Option<i64>,
+    /// Started before.
+    pub created_before: Option<i64>,
+    /// Over then or later.
+    pub finished_from: Option<i64>,
+    /// Over before.
+    pub finished_before: Option<i64>,
+    /// With all of these attributes.
+    pub attributes: BTreeMap<String, String>,
 }
 
 impl KernelStore {
@@ -111,12 +127,38 @@ impl KernelStore {
     pub async fn runs(&self, tenant: String, filter: RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
         self.store
             .read(move |connection: &mut AnyConnection| {
+                let of = tenant.clone();
                 let mut rows = runs::table.filter(runs::tenant.eq(tenant)).into_boxed();
                 if !filter.statuses.is_empty() {
                     rows = rows.filter(runs::status.eq_any(filter.statuses));
                 }
                 if !filter.workflow.is_empty() {
                     rows = rows.filter(runs::workflow.eq(filter.workflow));
+                }
+                if !filter.version.is_empty() {
+                    rows = rows.filter(runs::version.eq(filter.version));
+                }
+                if !filter.submitted_by.is_empty() {
+                    rows = rows.filter(runs::submitted_by.eq(filter.submitted_by));
+                }
+                if let Some(from) = filter.created_from {
+                    rows = rows.filter(runs::created_ms.ge(from));
+                }
+                if let Some(before) = filter.created_before {
+                    rows = rows.filter(runs::created_ms.lt(before));
+                }
+                if let Some(from) = filter.finished_from {
+                    rows = rows.filter(runs::finished_ms.ge(from));
+                }
+                if let Some(before) = filter.finished_before {
+                    rows = rows.filter(runs::finished_ms.lt(before)).filter(runs::finished_ms.gt(0));
+                }
+                for (name, value) in filter.attributes {
+                    let with = run_attributes::table
+                        .filter(run_attributes::tenant.eq(of.clone()))
+                        .filter(run_attributes::name.eq(name))
+                        .filter(run_attributes::value.eq(value));
+                    rows = rows.filter(runs::id.eq_any(with.select(run_attributes::run_id)));
                 }
                 if let Some(before) = page.before {
                     rows = rows.filter(runs::id.lt(before));

@@ -103,3 +103,25 @@ diesel::table! {
 diesel::table! {
     errands (id) { id -> Text, partition -> Integer, run_id -> Text, tenant -> Text, errand -> Text, }
 }
+
+diesel::table! {
+    pauses (tenant, workflow) {
+        tenant -> Text, workflow -> Text, paused_by -> Text, reason -> Text, paused_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    run_pauses (run_id, scope) {
+        run_id -> Text, scope -> Text, tenant -> Text, workflow -> Text, partition -> Integer,
+    }
+}
+
+diesel::table! {
+    run_attributes (run_id, name) { run_id -> Text, name -> Text, tenant -> Text, value -> Text, }
+}
+
+diesel::table! {
+    retention (tenant, workflow) { tenant -> Text, workflow -> Text, keep_ms -> BigInt, archive -> Bool, }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(runs, run_pauses, pauses, run_attributes);

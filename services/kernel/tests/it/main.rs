@@ -1,6 +1,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod calls;
+mod control;
 mod crash;
 mod events;
 mod examples;

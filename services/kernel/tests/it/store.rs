@@ -35,6 +35,8 @@ fn fresh(definition: &Definition, id: &str) -> State {
         parent: None,
         depth: 0,
         traceparent: String::new(),
+        attributes: BTreeMap::new(),
+        origin: None,
     })
 }
 

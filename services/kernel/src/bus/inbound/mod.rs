@@ -1,6 +1,9 @@
 //! The calls that the kernel answers.
 
+mod control;
 mod definitions;
+mod pauses;
+mod restarts;
 mod reviews;
 mod tasks;
 
@@ -43,6 +46,17 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle(verbs::kernel::COMMENT, CALLS, api.answer(Api::comment))
         .handle(verbs::kernel::REVIEW_WORK, CALLS, api.answer(Api::review_work))
         .handle(verbs::kernel::REVIEW_KEYS, CALLS, api.answer(Api::review_keys))
+        .handle(verbs::kernel::TERMINATE, CALLS, api.answer(Api::terminate))
+        .handle(verbs::kernel::SIGNAL, CALLS, api.answer(Api::signal))
+        .handle(verbs::kernel::UPDATE, CALLS, api.answer(Api::update))
+        .handle(verbs::kernel::QUERY, CALLS, api.answer(Api::query))
+        .handle(verbs::kernel::PAUSE, CALLS, api.answer(Api::pause))
+        .handle(verbs::kernel::RESUME, CALLS, api.answer(Api::resume))
+        .handle(verbs::kernel::PAUSES, CALLS, api.answer(Api::pauses))
+        .handle(verbs::kernel::RESET, CALLS, api.answer(Api::reset))
+        .handle(verbs::kernel::FORK, CALLS, api.answer(Api::fork))
+        .handle(verbs::kernel::RETRY, CALLS, api.answer(Api::retry))
+        .handle(verbs::kernel::MIGRATE, CALLS, api.answer(Api::migrate))
 }
 
 #[derive(Clone)]

@@ -1,5 +1,6 @@
 //! Starting, reading and cancelling tasks.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,12 @@ use uuid::Uuid;
 use super::{Api, next_cursor, page};
 use crate::actors::partition::Start;
 use crate::bus::convert;
-use crate::domain::command::{Command, INPUT_BYTES_MAX, Reject, Run};
+use crate::domain::command::{Command, INPUT_BYTES_MAX, Run};
+use crate::domain::transition::check_attributes;
 use crate::error::ActError;
 use crate::kernel::Acted;
 use crate::payloads;
-use crate::store::{RunFilter, RunRow, StartKey, partition_of};
+use crate::store::{RunRow, StartKey, partition_of};
 
 const KEY_BYTES_MAX: usize = 256;
 /// Bytes of the events of one answer.
@@ -77,6 +79,8 @@ impl Api {
             parent: None,
             depth: 0,
             traceparent: orrery_telemetry::traceparent(),
+            attributes: attributes(request.attributes)?,
+            origin: None,
         };
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         match self.kernel.start(Start { run, definition, key }).await {
@@ -89,20 +93,26 @@ impl Api {
     }
 
     /// An id in a partition of this process, so that a start need not be forwarded.
-    fn new_id(&self, tenant: &TenantId) -> TaskId {
+    pub(super) fn new_id(&self, tenant: &TenantId) -> TaskId {
         let fresh = || TaskId::from_uuid(Uuid::now_v7());
         let here = |id: &TaskId| self.kernel.owns(partition_of(tenant, id));
         std::iter::repeat_with(fresh).take(ID_TRIES).find(here).unwrap_or_else(fresh)
     }
 
-    async fn acted(&self, acted: Acted, tenant: &TenantId, run: &TaskId) -> Result<Task, Error> {
+    pub(super) async fn acted(&self, acted: Acted, tenant: &TenantId, run: &TaskId) -> Result<Task, Error> {
         Ok(convert::task(match acted {
             Acted::Here(state) => RunRow::of(&state),
             Acted::There => self.kernel.row(tenant, run.as_str()).await?,
         }))
     }
 
-    async fn duplicate(&self, tenant: &TenantId, run: String, seen: &str, digest: &str) -> Result<Task, Error> {
+    pub(super) async fn duplicate(
+        &self,
+        tenant: &TenantId,
+        run: String,
+        seen: &str,
+        digest: &str,
+    ) -> Result<Task, Error> {
         if seen != digest {
             let message = format!("the idempotency key was used before for another request, which started {run}");
             return Err(Error::new(ErrorCode::Conflict, message));
@@ -141,8 +151,8 @@ impl Api {
     }
 
     pub(super) async fn list(self, _context: CallContext, request: ListTasksRequest) -> Result<ListTasksReply, Error> {
+        let filter = convert::run_filter(&request)?;
         let (tenant, _) = convert::caller(request.caller)?;
-        let filter = RunFilter { statuses: convert::status_words(&request.statuses)?, workflow: request.workflow };
         let page = page(request.limit, request.cursor);
         let limit = page.limit;
         let rows = self.kernel.store.runs(tenant.to_string(), filter, page).await?;
@@ -156,22 +166,8 @@ impl Api {
 
     pub(super) async fn cancel(self, _context: CallContext, request: CancelTaskRequest) -> Result<Task, Error> {
         let (tenant, person) = convert::caller(request.caller)?;
-        let row = self.kernel.row(&tenant, &request.task_id).await?;
-        let id = TaskId::new(&row.id).map_err(|error| convert::invalid(error.to_string()))?;
         let command = Command::Cancel { by: person.principal, reason: request.reason };
-        match self.kernel.act(&tenant, &id, command).await {
-            Ok(acted) => self.acted(acted, &tenant, &id).await,
-            // Cancelling what is over changes nothing; the answer says how it ended.
-            Err(ActError::Rejected(Reject::Over) | ActError::Unknown) => {
-                let row = self.kernel.row(&tenant, &request.task_id).await?;
-                if row.finished_ms == 0 {
-                    let message = "the journal of this task cannot be read; `orrery status` and the log say why";
-                    return Err(Error::new(ErrorCode::DataCorrupted, message));
-                }
-                Ok(convert::task(row))
-            }
-            Err(error) => Err(error.into()),
-        }
+        self.end(&tenant, &request.task_id, command).await
     }
 
     pub(super) async fn history(
@@ -201,6 +197,12 @@ impl Api {
         let finished = row.finished_ms > 0 && last >= u64::try_from(row.seq).unwrap_or(0);
         Ok(TaskHistoryReply { events: events.taken, finished })
     }
+}
+
+fn attributes(attributes: HashMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+    let attributes = attributes.into_iter().collect();
+    check_attributes(&attributes, 0).map_err(convert::invalid)?;
+    Ok(attributes)
 }
 
 /// As many events as were asked for and one message takes, and at least one: what an event that is too large itself holds

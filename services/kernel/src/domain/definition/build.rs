@@ -41,6 +41,7 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     let input = builder.intake("", root, &scope);
     let output = builder.outcome("", root, &scope);
     let timeout = builder.timeout("", root, &scope);
+    let (queries, updates) = (builder.queries(), builder.updates());
     let schedule = builder.schedule(root, &scope);
     builder.extensions = builder.extensions(&scope);
     builder.list(Definition::ROOT, root.get("do"), &scope, 0);
@@ -51,7 +52,7 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     let document = document(root.get("document"));
     let hash = hash::digest(&source.value);
     let source = Arc::new(source.value.clone());
-    Ok(Definition { document, hash, source, input, output, timeout, schedule, tasks, lists })
+    Ok(Definition { document, hash, source, input, output, timeout, schedule, queries, updates, tasks, lists })
 }
 
 fn document(value: Option<&Value>) -> Document {
@@ -217,6 +218,8 @@ impl Builder<'_> {
             export: self.export(&at, fields, scope),
             timeout: self.timeout(&at, fields, scope),
             then: self.directive(&format!("{at}/then"), fields.get("then"), siblings),
+            compensation: self.compensation(&at, fields, scope, depth),
+            parent_close: self.parent_close(&at, fields),
             pointer: at.as_str().into(),
             kind,
             source: body.clone(),

@@ -12,8 +12,8 @@ use super::model::{Call, FunctionCall, Kind};
 use super::source::escape;
 use super::target::{Outward, Target};
 use super::uri;
-use crate::domain::review;
 use crate::domain::expression::{CompileError, SECRETS, Template, strip};
+use crate::domain::review;
 
 /// Calls of the DSL that this kernel does not make.
 const REFUSED: &[(&str, &str)] = &[

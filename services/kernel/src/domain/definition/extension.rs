@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Pointer;
 use super::build::{Builder, Scope};
-use super::model::{Call, Directive, Intake, Kind, Outcome, Task};
+use super::model::{Call, Directive, Intake, Kind, Outcome, ParentClose, Task};
 use super::source::escape;
 use super::target::Target;
 use crate::domain::expression::Program;
@@ -83,6 +83,8 @@ impl Builder<'_> {
             export: None,
             timeout: None,
             then,
+            compensation: None,
+            parent_close: ParentClose::default(),
             kind: Kind::Extended(Extended { extensions, body: body.clone(), task: inner.clone() }),
             source: inner.source.clone(),
         });

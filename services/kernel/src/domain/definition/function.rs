@@ -24,6 +24,12 @@ pub enum Function {
     Uuid,
     /// `orrery.human`: a decision by a person.
     Human,
+    /// `orrery.signal`: a message to the run.
+    Signal,
+    /// `orrery.map`: a sub-workflow for each item.
+    Map,
+    /// `orrery.attributes`: by what the run is found.
+    Attributes,
 }
 
 /// What the calls that reach a model or knowledge also take.
@@ -41,6 +47,9 @@ impl Function {
         Self::Register,
         Self::Uuid,
         Self::Human,
+        Self::Signal,
+        Self::Map,
+        Self::Attributes,
     ];
 
     /// Its name in a definition.
@@ -55,6 +64,9 @@ impl Function {
             Self::Register => "orrery.register",
             Self::Uuid => "orrery.uuid",
             Self::Human => "orrery.human",
+            Self::Signal => "orrery.signal",
+            Self::Map => "orrery.map",
+            Self::Attributes => "orrery.attributes",
         }
     }
 
@@ -80,6 +92,9 @@ impl Function {
             Self::Register => &["key", "value"],
             Self::Uuid => &[],
             Self::Human => &["title", "roles"],
+            Self::Signal => &["name"],
+            Self::Map => &["items", "workflow"],
+            Self::Attributes => &["attributes"],
         }
     }
 
@@ -90,7 +105,9 @@ impl Function {
             Self::Extract | Self::Classify | Self::Embed => &["model"],
             Self::Retrieve => &["top_k", "filter", "dense_weight"],
             Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
-            Self::Register | Self::Uuid => &[],
+            Self::Register | Self::Uuid | Self::Attributes => &[],
+            Self::Signal => &["timeout"],
+            Self::Map => &["concurrency", "tolerated_failures"],
             Self::Human => &[
                 "instructions",
                 "form",

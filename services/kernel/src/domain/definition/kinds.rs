@@ -114,7 +114,7 @@ impl Builder<'_> {
         }
     }
 
-    fn retry(&mut self, at: &str, value: &Value, scope: &Scope) -> Option<Arc<RetryPolicy>> {
+    pub(super) fn retry(&mut self, at: &str, value: &Value, scope: &Scope) -> Option<Arc<RetryPolicy>> {
         match value {
             Value::String(name) => {
                 let found = self.retries.get(name).cloned();

@@ -14,6 +14,7 @@ mod function;
 mod hash;
 mod kinds;
 mod listen;
+mod metadata;
 mod model;
 mod problem;
 mod schedule;
@@ -28,9 +29,10 @@ pub use extension::{Extended, Extension};
 pub use function::Function;
 pub use hash::digest;
 pub use listen::{Consumption, Correlation, Each, EventFilter, Listen, Matcher, Read, Strategy, Until};
+pub use metadata::STEP;
 pub use model::{
-    Backoff, Branch, Call, Case, Catch, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, FunctionCall,
-    Intake, Kind, Outcome, RetryPolicy, SubWorkflow, Task, Transform,
+    Backoff, Branch, Call, Case, Catch, Compensation, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For,
+    FunctionCall, Intake, Kind, Outcome, ParentClose, RetryPolicy, SubWorkflow, Task, Transform, Update,
 };
 pub use problem::{Problem, Problems};
 pub use schedule::Schedule;

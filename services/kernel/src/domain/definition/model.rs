@@ -1,6 +1,6 @@
 //! A compiled definition. Immutable; tasks and task lists are found by their JSON pointer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use orrery_types::Sha256Digest;
@@ -29,6 +29,10 @@ pub struct Definition {
     pub output: Outcome,
     /// How long a run may take.
     pub timeout: Option<DurationSpec>,
+    /// Named questions about a run.
+    pub queries: BTreeMap<String, Program>,
+    /// Signals that are checked before they are taken.
+    pub updates: BTreeMap<String, Update>,
     /// When it starts by itself.
     pub schedule: Option<Schedule>,
     pub(super) tasks: HashMap<Pointer, Arc<Task>>,
@@ -51,6 +55,16 @@ impl Definition {
         found.sort();
         found
     }
+
+    /// The kind of each task and list, by pointer: what a run at one of them needs to find again.
+    pub fn shape(&self) -> BTreeMap<String, String> {
+        let tasks = self.tasks.values().map(|task| (task.pointer.to_string(), task.kind.word().to_owned()));
+        let lists = self.lists.keys().map(|pointer| (pointer.to_string(), Self::LIST.to_owned()));
+        tasks.chain(lists).collect()
+    }
+
+    /// The kind of a list in a shape.
+    pub const LIST: &'static str = "list";
 
     /// The tasks of the list at a pointer.
     pub fn list(&self, pointer: &str) -> &[Arc<Task>] {
@@ -119,6 +133,10 @@ pub struct Task {
     pub timeout: Option<DurationSpec>,
     /// What follows.
     pub then: Directive,
+    /// How it is undone.
+    pub compensation: Option<Compensation>,
+    /// What becomes of the runs that it started when it is given up.
+    pub parent_close: ParentClose,
     /// What it does.
     pub kind: Kind,
     /// As JSON, for `$task.definition`.
@@ -180,6 +198,28 @@ pub enum Kind {
     Function(FunctionCall),
     /// Is extended.
     Extended(Extended),
+}
+
+impl Kind {
+    /// The word by which a definition names it; for a call, the function's.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Set(_) => "set",
+            Self::Do(_) => "do",
+            Self::Switch(_) => "switch",
+            Self::For(_) => "for",
+            Self::Fork { .. } => "fork",
+            Self::Try { .. } => "try",
+            Self::Raise(_) => "raise",
+            Self::Wait(_) => "wait",
+            Self::Emit(_) => "emit",
+            Self::Run(_) => "run",
+            Self::Call(call) => call.function.name(),
+            Self::Function(_) => "function",
+            Self::Listen(_) => "listen",
+            Self::Extended(_) => "extension",
+        }
+    }
 }
 
 /// A case of a switch.
@@ -317,4 +357,41 @@ pub struct FunctionCall {
     pub body: Pointer,
     /// Its input; none: the task's.
     pub input: Option<Template>,
+}
+
+/// How a step is undone.
+#[derive(Debug)]
+pub struct Compensation {
+    /// What undoes it.
+    pub list: Pointer,
+    /// When the run is cancelled.
+    pub after_cancel: bool,
+    /// When an error ends the run.
+    pub after_fault: bool,
+    /// When it fails itself; none: the platform's policy.
+    pub retry: Option<Arc<RetryPolicy>>,
+}
+
+/// What becomes of a run when the step that started it is given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParentClose {
+    /// It is cancelled, and undoes what it did.
+    #[default]
+    Cancel,
+    /// It ends at once.
+    Terminate,
+    /// It goes on.
+    Abandon,
+}
+
+/// A signal that is checked before it is taken.
+#[derive(Debug)]
+pub struct Update {
+    /// JSON Schema of its payload.
+    pub schema: Option<Value>,
+    /// Must hold; text refuses with that reason.
+    pub accept: Option<Program>,
+    /// The answer, once it is taken.
+    pub result: Option<Program>,
 }

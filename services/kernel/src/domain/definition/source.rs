@@ -24,6 +24,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// A value whose places are not known.
+    pub fn bare(value: Value) -> Self {
+        Self { value, places: HashMap::new() }
+    }
+
     /// A problem at a pointer, placed at that node or its nearest ancestor.
     pub fn problem(&self, pointer: &str, reason: impl Into<String>) -> Problem {
         let mut known = pointer;

@@ -41,6 +41,8 @@ impl World {
             parent: None,
             depth: 0,
             traceparent: String::new(),
+            attributes: BTreeMap::new(),
+            origin: None,
         };
         self.send(None, 0, What::Begin { run: Box::new(run), key: Some(KEY.to_owned()) });
         self.send(None, AGAIN_MS / 10, What::Ask);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::sight::Sight;
 use super::{BYTES_MAX, Entered, Machine, Next, STEPS_MAX, check_schema};
 use crate::domain::command::Reject;
-use crate::domain::definition::{Directive, Kind, Pointer, Task};
+use crate::domain::definition::{Directive, Function, Kind, Pointer, Target, Task};
 use crate::domain::event::{Fact, Receipt};
 use crate::domain::fault::{Fault, SIZE_LIMIT, STEP_LIMIT, Standard};
 use crate::domain::state::{Activity, Frame, FrameId};
@@ -16,17 +16,20 @@ use crate::domain::state::{Activity, Frame, FrameId};
 impl Machine<'_> {
     /// Runs the next task of a list.
     pub(super) fn step(&mut self, list: FrameId) -> Result<(), Reject> {
-        let frame = self.frame(list)?;
+        // An error beside it may have taken the list away since it was queued.
+        let Some(frame) = self.state.frames.get(&list) else { return Ok(()) };
         let Activity::List { next, value, done, .. } = &frame.activity else { return Ok(()) };
         let task = self.definition.list(&frame.pointer).get(*next as usize).cloned();
         let (raw_input, attempt) = (value.clone(), frame.attempt);
         let Some(task) = task.filter(|_| !done) else { return self.list_done(list) };
-        if self.state.steps >= STEPS_MAX {
-            let detail = format!("the task took {STEPS_MAX} steps: is there an endless loop in its workflow?");
+        if self.state.steps_unbroken >= STEPS_MAX {
+            let detail = format!(
+                "the task took {STEPS_MAX} steps without waiting for anything: is there an endless loop in its workflow?"
+            );
             self.fault(Fault::new(Standard::Runtime, detail).titled(STEP_LIMIT).at(&task.pointer));
             return Ok(());
         }
-        if self.state.bytes >= BYTES_MAX {
+        if self.state.bytes_unbroken >= BYTES_MAX {
             let detail = format!(
                 "the task's steps put out {} MiB: is there an endless loop in its workflow, or data that belongs in files?",
                 BYTES_MAX >> 20
@@ -84,6 +87,12 @@ impl Machine<'_> {
             Kind::Listen(listen) => self.listen(entered, listen),
             Kind::Extended(extended) => return self.extended(entered, extended),
             Kind::Run(workflow) => self.run_workflow(entered, workflow),
+            Kind::Call(call) if call.function == Target::Platform(Function::Attributes) => {
+                return match call.arguments.evaluate(&entered.input, &self.sight(entered)) {
+                    Ok(arguments) => self.set_attributes(entered, &arguments),
+                    Err(error) => Ok(Err(error.into())),
+                };
+            }
             Kind::Call(call) => self.call(entered, call),
             Kind::Function(call) => self.call_function(entered, call),
         })
@@ -168,6 +177,7 @@ impl Machine<'_> {
         Ok(match done {
             Err(fault) => Err(fault),
             Ok((output, context)) => {
+                self.register_compensation(entered.list, &entered.task, entered.iteration, &entered.input, &output);
                 let ending = Ending { iteration: entered.iteration, output, context, then, call: None };
                 self.follow(entered.list, &entered.task, ending);
                 Ok(())
@@ -213,6 +223,7 @@ impl Machine<'_> {
             Err(fault) => self.fail(list, &task.pointer, fault),
             Ok((output, context)) => {
                 self.abandon(step, true);
+                self.register_compensation(list, &task, frame.iteration, &frame.input, &output);
                 self.follow(list, &task, Ending { iteration: frame.iteration, output, context, then, call });
                 Ok(())
             }
@@ -284,6 +295,7 @@ impl Machine<'_> {
             Activity::Extended { .. } => self.stage_done(step, value),
             Activity::Listen { .. } => self.item_done(step, value),
             Activity::Fork { .. } => self.branch_done(step, branch.unwrap_or(0), value),
+            Activity::Compensation { .. } => self.compensated(step),
             _ => self.complete_step(step, value),
         }
     }

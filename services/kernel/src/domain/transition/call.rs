@@ -22,8 +22,11 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(600);
 impl Machine<'_> {
     pub(super) fn call(&mut self, entered: &Entered, call: &Call) -> Result<(), Fault> {
         let (arguments, expressions) = seal(&call.arguments, &entered.input, &self.sight(entered))?;
-        if call.function == Target::Platform(Function::Human) {
-            return self.ask(entered, &arguments);
+        match call.function {
+            Target::Platform(Function::Human) => return self.ask(entered, &arguments),
+            Target::Platform(Function::Signal) => return self.await_signal(entered, &arguments),
+            Target::Platform(Function::Map) => return self.map(entered, arguments),
+            _ => {}
         }
         let timeout = match &entered.task.timeout {
             Some(timeout) => timeout.evaluate(&entered.input, &self.sight(entered))?,

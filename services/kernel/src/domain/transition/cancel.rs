@@ -1,20 +1,39 @@
 //! Giving up: the whole run, or whatever is under way inside a step.
 
+use orrery_types::TaskId;
+
 use super::Machine;
+use crate::domain::command::Reject;
+use crate::domain::definition::ParentClose;
 use crate::domain::effect::Effect;
 use crate::domain::event::Fact;
 use crate::domain::fault::{Fault, Standard};
-use crate::domain::state::{Activity, FrameId};
+use crate::domain::state::{Activity, Ending, FrameId};
 
 /// Why a sub-workflow is cancelled.
 const NOT_WANTED: &str = "the step that started it is over";
 
 impl Machine<'_> {
-    pub(super) fn cancel(&mut self, by: String, reason: String) {
+    /// Graceful: what is under way is given up, then what was done is undone, then the run is over.
+    pub(super) fn cancel(&mut self, by: String, reason: String) -> Result<(), Reject> {
+        // Cancelling again while it undoes its steps changes nothing; `terminate` ends even that.
+        if self.state.ending.is_none() {
+            self.wind_up(Ending::Cancelled { by, reason });
+        }
+        Ok(())
+    }
+
+    /// At once: nothing is undone.
+    pub(super) fn terminate(&mut self, by: String, reason: String) {
         self.abandon_all();
-        let detail = format!("the task was cancelled by {by}");
+        self.end_cancelled(by, reason, true);
+    }
+
+    pub(super) fn end_cancelled(&mut self, by: String, reason: String, terminated: bool) {
+        let how = if terminated { "terminated" } else { "cancelled" };
+        let detail = format!("the task was {how} by {by}");
         self.notify_parent(Err(Fault::new(Standard::Runtime, detail).titled("cancelled")));
-        self.record(Fact::Cancelled { by, reason });
+        self.record(Fact::Cancelled { by, reason, terminated });
     }
 
     pub(super) fn abandon_all(&mut self) {
@@ -35,9 +54,13 @@ impl Machine<'_> {
                     let key = key.clone();
                     self.effects.push(Effect::CancelCall { key });
                 }
-                Activity::Child { task, .. } => {
-                    let task = task.clone();
-                    self.effects.push(Effect::CancelChild { task, reason: NOT_WANTED.to_owned() });
+                Activity::Child { task, parent_close, .. } => {
+                    let (task, policy) = (task.clone(), *parent_close);
+                    self.close_child(task, policy);
+                }
+                Activity::Map { progress } => {
+                    let (running, policy) = (progress.running.clone(), progress.parent_close);
+                    running.into_values().for_each(|task| self.close_child(task, policy));
                 }
                 Activity::Listen { open: true, .. } => {
                     let (step, pointer) = (frame.id, frame.pointer.clone());
@@ -50,5 +73,14 @@ impl Machine<'_> {
                 _ => {}
             }
         }
+    }
+
+    fn close_child(&mut self, task: TaskId, policy: ParentClose) {
+        let terminate = match policy {
+            ParentClose::Cancel => false,
+            ParentClose::Terminate => true,
+            ParentClose::Abandon => return,
+        };
+        self.effects.push(Effect::CancelChild { task, reason: NOT_WANTED.to_owned(), terminate });
     }
 }

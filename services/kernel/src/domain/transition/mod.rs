@@ -3,24 +3,33 @@
 //! A transition works on a copy of the state and changes it only by recording events, so live and replayed states cannot
 //! differ (K-3). Each kind of task has its file; this one moves between them.
 
+mod attributes;
 mod block;
 mod call;
 mod cancel;
+mod compensate;
 mod emit;
 mod extend;
 mod fork;
 mod human;
 mod iterate;
 mod listen;
+mod map;
+mod migrate;
+mod pause;
 mod raise;
+mod restart;
 mod run;
 mod set;
 mod sight;
+mod signal;
 mod start;
 mod switch;
 mod try_catch;
 mod wake;
 
+pub use attributes::check as check_attributes;
+pub use signal::{PAYLOAD_BYTES_MAX, SIGNALS_MAX};
 use std::collections::VecDeque;
 
 use orrery_types::UnixMillis;
@@ -34,13 +43,13 @@ use super::expression::EvaluationError;
 use super::fault::{Fault, Standard};
 use super::state::{Frame, FrameId, State};
 
-/// Steps that one run may take in all; an endless loop ends here with a typed error (K-6).
+/// Steps that a run may take without waiting for anything outside; an endless loop ends here with a typed error (K-6).
 pub const STEPS_MAX: u64 = 100_000;
 /// Steps after which a transition stops, so that other runs of the partition get their turn.
 const STEPS_PER_TRANSITION: u64 = 500;
 /// Bytes after which it stops, so that one commit stays small.
 const BYTES_PER_TRANSITION: u64 = 8 * 1024 * 1024;
-/// Bytes that the values of one run may take in its journal, all steps together (K-6).
+/// Bytes that the values of those steps may take in its journal, all together (K-6).
 pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What a command did.
@@ -90,7 +99,15 @@ pub fn transition(
         Command::Reassign { review, by, to } => machine.reassign(&review, &by, to)?,
         Command::Comment { review, by, id, text } => machine.comment(&review, &by, id, text)?,
         Command::Event { event } => machine.hear(&event)?,
-        Command::Cancel { by, reason } => machine.cancel(by, reason),
+        Command::Cancel { by, reason } => machine.cancel(by, reason)?,
+        Command::Terminate { by, reason } => machine.terminate(by, reason),
+        Command::Signal(signal) => machine.signal(*signal, false)?,
+        Command::Update(signal) => machine.update(*signal)?,
+        Command::Pause { scope, by, reason } => machine.pause(scope, by, reason),
+        Command::Resume { scope, by } => machine.resume(scope, by)?,
+        Command::StartPaused { scopes } => machine.start_paused(scopes)?,
+        Command::Restart { events, redo, by, reason } => machine.restart(events, redo, by, reason)?,
+        Command::Migrate { target, by } => machine.migrate(*target, by)?,
     }
     machine.drive()?;
     Ok(Transition { state: machine.state, events: machine.events, effects: machine.effects })
@@ -99,7 +116,7 @@ pub fn transition(
 /// Effects that a recovered run may not have done, or not to the end, beside its errands. Doing them again is harmless (K-4).
 pub fn unfinished(state: &State) -> Vec<Effect> {
     let calls = state.frames.values().filter_map(call::effect);
-    let ready = state.frames.values().any(|frame| state.is_ready(frame));
+    let ready = !state.is_paused() && state.frames.values().any(|frame| state.is_ready(frame));
     calls.chain(ready.then_some(Effect::Continue)).collect()
 }
 
@@ -139,12 +156,13 @@ impl Machine<'_> {
 
     fn drive(&mut self) -> Result<(), Reject> {
         while let Some(next) = self.agenda.pop_front() {
-            if self.state.is_over() {
+            // While it is paused, lists stay where they are; resuming looks for them again.
+            if self.state.is_over() || self.state.is_paused() {
                 return Ok(());
             }
             match next {
                 Next::Step(_) if self.has_had_its_turn() => {
-                    self.record(Fact::Paused);
+                    self.record(Fact::Yielded);
                     self.effects.push(Effect::Continue);
                     return Ok(());
                 }

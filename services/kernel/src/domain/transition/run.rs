@@ -14,7 +14,7 @@ use crate::domain::fault::{Fault, Standard};
 use crate::domain::state::{Activity, Frame};
 
 /// Workflows that run each other nest at most this deep.
-const DEPTH_MAX: u32 = 16;
+pub(super) const DEPTH_MAX: u32 = 16;
 
 impl Machine<'_> {
     pub(super) fn run_workflow(&mut self, entered: &Entered, workflow: &SubWorkflow) -> Result<(), Fault> {
@@ -30,7 +30,8 @@ impl Machine<'_> {
         let id = format!("task_{}", self.id_from(&key));
         let task = TaskId::new(&id).map_err(|error| Fault::new(Standard::Runtime, error.to_string()))?;
         let name = (workflow.namespace.clone(), workflow.name.clone(), workflow.version.clone());
-        let activity = Activity::Child { key, task, workflow: name, input, wait: workflow.wait };
+        let parent_close = entered.task.parent_close;
+        let activity = Activity::Child { key, task, workflow: name, input, wait: workflow.wait, parent_close };
         let step = self.open(entered, activity)?;
         let run = self.state.run.clone();
         self.effects.extend(self.state.frames.get(&step).and_then(|frame| effect(&run, frame)));
@@ -43,6 +44,9 @@ impl Machine<'_> {
     }
 
     pub(super) fn child_started(&mut self, key: &str) -> Result<(), Reject> {
+        if self.item(key).is_some() {
+            return Ok(());
+        }
         let frame = self.child(key)?;
         match &frame.activity {
             Activity::Child { wait: false, .. } => self.complete_step(frame.id, frame.input.clone()),
@@ -51,6 +55,9 @@ impl Machine<'_> {
     }
 
     pub(super) fn child_finished(&mut self, key: &str, outcome: Result<Value, Fault>) -> Result<(), Reject> {
+        if let Some((map, index)) = self.item(key) {
+            return self.item_finished(map, index, outcome);
+        }
         let frame = self.child(key)?;
         // The error names the child's own pointer; here it is the step's.
         let outcome = outcome.map_err(|fault| Fault { instance: None, ..fault });
@@ -60,7 +67,7 @@ impl Machine<'_> {
 
 /// The effect of a sub-workflow that is wanted.
 pub(super) fn effect(run: &Run, frame: &Frame) -> Option<Effect> {
-    let Activity::Child { key, task, workflow, input, wait } = &frame.activity else { return None };
+    let Activity::Child { key, task, workflow, input, wait, .. } = &frame.activity else { return None };
     Some(Effect::StartChild(Box::new(StartChild {
         key: key.clone(),
         task: task.clone(),

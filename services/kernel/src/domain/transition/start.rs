@@ -12,7 +12,7 @@ use crate::domain::definition::Definition;
 use crate::domain::effect::Effect;
 use crate::domain::event::Fact;
 use crate::domain::fault::{Fault, Standard};
-use crate::domain::state::{Activity, Frame};
+use crate::domain::state::{Activity, Ending, Frame};
 
 impl Machine<'_> {
     pub(super) fn start(&mut self) -> Result<(), Reject> {
@@ -61,6 +61,10 @@ impl Machine<'_> {
 
     /// Ends the run with an output.
     pub(super) fn complete(&mut self, raw: &Arc<Value>) {
+        if self.state.ending.is_some() {
+            // A compensation that ends the workflow ends itself: there is nothing else that it could end.
+            return self.end_compensation();
+        }
         let output = &self.definition.output;
         let transformed = match &output.transform {
             Some(transform) => {
@@ -83,9 +87,10 @@ impl Machine<'_> {
 
     /// Ends the run with an error.
     pub(super) fn fault(&mut self, error: Fault) {
-        self.abandon_all();
-        self.notify_parent(Err(error.clone()));
-        self.record(Fact::Faulted { error });
+        match self.state.ending {
+            Some(_) => self.give_compensation_up(error),
+            None => self.wind_up(Ending::Faulted(error)),
+        }
     }
 
     /// Ends a run that took too long.

@@ -58,7 +58,7 @@ impl Machine<'_> {
         }
     }
 
-    fn try_sight<'a>(&'a self, frame: &'a Frame, task: &'a Task, own: &'a [(&'a str, Value)]) -> Sight<'a> {
+    pub(super) fn try_sight<'a>(&'a self, frame: &'a Frame, task: &'a Task, own: &'a [(&'a str, Value)]) -> Sight<'a> {
         Sight {
             frame: Some(frame.id),
             task: Some(task),
@@ -71,6 +71,10 @@ impl Machine<'_> {
     /// Offers an error to a step; gives it back if the step does not catch it.
     pub(super) fn caught(&mut self, step: FrameId, error: Fault) -> Result<Option<Fault>, Reject> {
         let frame = self.frame(step)?.clone();
+        if let Activity::Compensation { retries, .. } = frame.activity {
+            self.compensation_erred(&frame, retries, error)?;
+            return Ok(None);
+        }
         let Activity::Try { phase: Phase::Body, retries } = frame.activity else { return Ok(Some(error)) };
         let task = self.task(&frame.pointer)?;
         let Kind::Try { catch, .. } = &task.kind else { return Ok(Some(error)) };
@@ -107,7 +111,7 @@ impl Machine<'_> {
     }
 
     /// When to try again; none: not any more.
-    fn retry_at(
+    pub(super) fn retry_at(
         &self,
         policy: &RetryPolicy,
         frame: &Frame,

@@ -15,11 +15,15 @@ impl Machine<'_> {
     }
 
     pub(super) fn wake(&mut self) -> Result<(), Reject> {
-        if self.state.run.deadline_at.is_some_and(|at| at <= self.now) {
+        if self.state.is_paused() {
+            return Ok(());
+        }
+        let winding_up = self.state.ending.is_some();
+        if !winding_up && self.state.run.deadline_at.is_some_and(|at| at <= self.now) {
             self.time_out("its deadline");
             return Ok(());
         }
-        if self.state.timeout_at.is_some_and(|at| at <= self.now) {
+        if !winding_up && self.state.timeout_at.is_some_and(|at| at <= self.now) {
             self.time_out("its timeout");
             return Ok(());
         }
@@ -43,6 +47,14 @@ impl Machine<'_> {
         match &frame.activity {
             Activity::Wait { until } if *until <= self.now => self.complete_step(frame.id, frame.input.clone()),
             Activity::Try { phase: Phase::Backoff { until }, .. } if *until <= self.now => self.try_again(frame.id),
+            Activity::Compensation { phase: Phase::Backoff { until }, retries } if *until <= self.now => {
+                self.compensate_again(frame, *retries)
+            }
+            Activity::Signal { until: Some(until), .. } if *until <= self.now => {
+                let list = self.list_of(frame)?;
+                let fault = Fault::new(Standard::Timeout, "no signal came within the timeout");
+                self.fail(list, &frame.pointer, fault)
+            }
             Activity::Human { review } if review.next_at().is_some_and(|at| at <= self.now) => {
                 self.review_due(frame, &review.id)
             }

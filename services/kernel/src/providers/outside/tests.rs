@@ -184,6 +184,8 @@ fn run() -> Run {
         parent: None,
         depth: 0,
         traceparent: String::new(),
+        attributes: BTreeMap::new(),
+        origin: None,
     }
 }
 

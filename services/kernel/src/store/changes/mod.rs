@@ -1,9 +1,11 @@
 //! What a move changes in the tables that are derived from the journal, in the move's own transaction. One file for each
 //! table, and one line for it in [`Change`], [`of`] and [`Change::write`].
 
+mod control;
 mod reviews;
 mod subscriptions;
 
+pub use control::{ERROR, scope_word};
 use orrery_store::{AnyConnection, StoreError};
 
 use crate::domain::event::Event;
@@ -14,6 +16,8 @@ use crate::domain::state::State;
 pub enum Change {
     /// Of a review.
     Review(reviews::ReviewChange),
+    /// Of what control keeps of a run.
+    Control(control::ControlChange),
     /// Of who listens to what.
     Subscription(subscriptions::SubscriptionChange),
 }
@@ -21,7 +25,8 @@ pub enum Change {
 /// The changes that an event makes; `state` is the state after the move.
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
     let reviews = reviews::of(state, event).into_iter().map(Change::Review);
-    reviews.chain(subscriptions::of(state, event).map(Change::Subscription)).collect()
+    let control = control::of(state, event).into_iter().map(Change::Control);
+    reviews.chain(control).chain(subscriptions::of(state, event).map(Change::Subscription)).collect()
 }
 
 impl Change {
@@ -29,7 +34,7 @@ impl Change {
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let review = match self {
             Self::Review(change) => Some(change),
-            Self::Subscription(_) => None,
+            Self::Control(_) | Self::Subscription(_) => None,
         };
         review.into_iter().flat_map(reviews::ReviewChange::texts_mut)
     }
@@ -38,6 +43,7 @@ impl Change {
     pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match self {
             Self::Review(change) => reviews::write(connection, change),
+            Self::Control(change) => control::write(connection, change),
             Self::Subscription(change) => subscriptions::write(connection, change),
         }
     }

@@ -41,6 +41,8 @@ impl Bench {
             parent: None,
             depth: 0,
             traceparent: String::new(),
+            attributes: BTreeMap::new(),
+            origin: None,
         };
         let state = State::new(run);
         Self { definition, state, events: Vec::new(), effects: Vec::new(), now: UnixMillis(1_000_000) }

@@ -3,7 +3,9 @@
 
 mod calls;
 mod constructs;
+mod control;
 mod durability;
 mod harness;
 mod people;
+mod restart;
 mod specification;

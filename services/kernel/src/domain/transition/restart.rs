@@ -1,0 +1,57 @@
+//! Beginning anew: a run takes over the events of another up to a step and goes on from there under its own name, so that
+//! whatever it does has new keys.
+
+use orrery_types::UnixMillis;
+
+use super::Machine;
+use crate::domain::command::{Reject, Scope};
+use crate::domain::definition::Pointer;
+use crate::domain::event::{Event, Fact};
+
+impl Machine<'_> {
+    /// Starts a run that is held from the beginning.
+    pub(super) fn start_paused(&mut self, scopes: Vec<Scope>) -> Result<(), Reject> {
+        self.start()?;
+        for scope in scopes {
+            if !self.state.is_over() {
+                let (by, reason) = ("system:pause".to_owned(), "it was paused before the task started".to_owned());
+                self.record(Fact::Suspended { scope, by, reason });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn restart(
+        &mut self,
+        events: Vec<Event>,
+        redo: Option<Pointer>,
+        by: String,
+        reason: String,
+    ) -> Result<(), Reject> {
+        if self.state.seq > 0 {
+            return Err(Reject::Stale);
+        }
+        for Event { at, fact } in events {
+            let fact = match fact {
+                // The run is another; what it was begun with is the same.
+                Fact::Started { timeout_at, root, .. } => {
+                    Fact::Started { run: Box::new((*self.state.run).clone()), timeout_at, root }
+                }
+                fact => fact,
+            };
+            let event = Event { at, fact };
+            self.state.apply(&event);
+            self.events.push(event);
+        }
+        if self.state.seq == 0 || self.state.is_over() {
+            return Err(Reject::Invalid("the events to begin with are no beginning of a run".to_owned()));
+        }
+        let last = self.state.updated_at;
+        self.now = UnixMillis(self.now.0.max(last.0));
+        let attributes = self.state.run.attributes.clone();
+        self.record(Fact::Restarted { by, reason, shift_ms: self.now.0 - last.0, redo, attributes });
+        (self.first_step, self.first_byte) = (self.state.steps, self.state.bytes);
+        self.proceed();
+        Ok(())
+    }
+}

@@ -23,6 +23,7 @@ use crate::error::ActError;
 use crate::ownership::{Owner, Ownership};
 use crate::payloads::Payloads;
 use crate::providers::Providers;
+use crate::signing::DecisionSigner;
 use crate::store::{self, Found, KernelStore, RunRow, Stored, partition_of};
 
 /// How long a command waits for a partition that is being handed over.
@@ -69,6 +70,7 @@ pub struct Kernel {
     /// The bus.
     pub bus: Bus,
     wiring: OnceLock<Wiring>,
+    signer: OnceLock<DecisionSigner>,
 }
 
 impl Kernel {
@@ -83,6 +85,7 @@ impl Kernel {
             store,
             bus,
             wiring: OnceLock::new(),
+            signer: OnceLock::new(),
         })
     }
 
@@ -90,6 +93,17 @@ impl Kernel {
     pub fn wire(&self, wiring: Wiring) {
         // A second call would be a mistake of this crate's own start; the first wiring stays.
         let _already_wired = self.wiring.set(wiring);
+    }
+
+    /// Gives it the key for decisions; before the tree starts.
+    pub fn sign_with(&self, signer: DecisionSigner) {
+        // As with the wiring, the first one stays.
+        let _already_given = self.signer.set(signer);
+    }
+
+    /// Who signs decisions; none: nobody does.
+    pub fn signer(&self) -> Option<&DecisionSigner> {
+        self.signer.get()
     }
 
     /// The other actors.
@@ -224,25 +238,29 @@ impl Kernel {
         Ok(row)
     }
 
-    /// Resolves when a run is over, or when `within` has passed.
-    pub async fn ended(&self, tenant: &TenantId, run: &TaskId, within: Duration) -> Result<(), ActError> {
+    /// Resolves when a run is over, or when `within` has passed. Gives the last state, if it is at hand.
+    pub async fn ended(
+        &self,
+        tenant: &TenantId,
+        run: &TaskId,
+        within: Duration,
+    ) -> Result<Option<Arc<State>>, ActError> {
         let partition = partition_of(tenant, run);
         match self.ownership.of(partition) {
             Owner::Here(_) => {
                 let watch = Watch { tenant: tenant.clone(), run: run.clone() };
                 let watching = self.actor_of(partition)?.try_send(watch)?;
                 // Neither the time that has passed nor an actor that was restarted says anything about the run.
-                let _ended = tokio::time::timeout(within, watching).await;
-                Ok(())
+                Ok(tokio::time::timeout(within, watching).await.ok().and_then(Result::ok).flatten())
             }
             Owner::There(member) => {
                 let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
                 let ask = Ask::Watch { tenant: tenant.clone(), run: run.clone(), within_ms };
-                members::ask(&self.bus, &member, &ask).await
+                members::ask(&self.bus, &member, &ask).await.map(|()| None)
             }
             Owner::Nobody => {
                 tokio::time::sleep(HANDOVER_PAUSE.min(within)).await;
-                Ok(())
+                Ok(None)
             }
         }
     }

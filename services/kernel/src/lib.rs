@@ -12,6 +12,7 @@ mod kernel;
 mod ownership;
 mod payloads;
 mod providers;
+mod signing;
 pub mod store;
 
 use std::sync::Arc;
@@ -19,10 +20,12 @@ use std::time::Duration;
 
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
+use orrery_types::UnixMillis;
 
 use crate::actors::{committer, executor, listener, membership, partition, scheduler, timer};
 use crate::bus::members;
 use crate::kernel::{Kernel, Wiring};
+use crate::signing::DecisionSigner;
 use crate::store::KernelStore;
 use uuid::Uuid;
 
@@ -31,6 +34,12 @@ use uuid::Uuid;
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
     let kernel = Kernel::new(store, context.bus);
+    let data = context.config.paths.data.clone();
+    let opening = tokio::task::spawn_blocking(move || DecisionSigner::open(&data));
+    let signer = opening.await.map_err(ServiceError::prepare)?.map_err(ServiceError::prepare)?;
+    let (key, now_ms) = (signer.verifier_key(), i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX));
+    kernel.store.add_decision_key(key, now_ms).await.map_err(ServiceError::prepare)?;
+    kernel.sign_with(signer);
     let committer = committer::spec(kernel.clone());
     let executor = executor::spec(kernel.clone());
     let timer = timer::spec(kernel.clone());

@@ -6,11 +6,13 @@ mod journal;
 mod load;
 mod partitions;
 mod queries;
+mod reviews;
 mod rows;
 mod schedules;
 mod schema;
 mod subscriptions;
 mod timers;
+mod views;
 
 use std::sync::Arc;
 
@@ -22,10 +24,12 @@ pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
 pub use journal::decode;
 pub use load::{Found, Stored};
 pub use partitions::Cluster;
-pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
-pub use rows::{
-    DefinitionRow, ErrandRow, JournalRow, ReviewRow, RunRow, ScheduleRow, SnapshotRow, review_status, status,
+pub use queries::{Deployed, Page, RunFilter};
+pub use reviews::{
+    CommentRow, ReviewDetails, ReviewFilter, ReviewOrder, ReviewPage, ReviewRow, ReviewView, VoteRow, Work,
+    review_status,
 };
+pub use rows::{DefinitionRow, ErrandRow, JournalRow, RunRow, ScheduleRow, SnapshotRow, status};
 pub use schedules::{NewSchedule, partition_of_schedule};
 pub use subscriptions::Listeners;
 

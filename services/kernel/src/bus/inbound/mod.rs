@@ -37,6 +37,12 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle(verbs::kernel::REVIEW, CALLS, api.answer(Api::review))
         .handle(verbs::kernel::CLAIM, CALLS, api.answer(Api::claim))
         .handle(verbs::kernel::DECIDE, CALLS, api.answer(Api::decide))
+        .handle(verbs::kernel::RELEASE, CALLS, api.answer(Api::release))
+        .handle(verbs::kernel::DELEGATE, CALLS, api.answer(Api::delegate))
+        .handle(verbs::kernel::REASSIGN, CALLS, api.answer(Api::reassign))
+        .handle(verbs::kernel::COMMENT, CALLS, api.answer(Api::comment))
+        .handle(verbs::kernel::REVIEW_WORK, CALLS, api.answer(Api::review_work))
+        .handle(verbs::kernel::REVIEW_KEYS, CALLS, api.answer(Api::review_keys))
 }
 
 #[derive(Clone)]

@@ -63,6 +63,11 @@ impl Function {
         Self::ALL.iter().copied().find(|function| function.name() == name)
     }
 
+    /// Whether other systems and the transparency log are told of its calls: of all that act beyond the run itself.
+    pub fn is_public(self) -> bool {
+        self != Self::Uuid
+    }
+
     /// Arguments that must be given.
     pub fn required(self) -> &'static [&'static str] {
         match self {
@@ -86,7 +91,25 @@ impl Function {
             Self::Retrieve => &["top_k", "filter", "dense_weight"],
             Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
             Self::Register | Self::Uuid => &[],
-            Self::Human => &["instructions", "form", "decisions", "subject", "due", "on_expiry"],
+            Self::Human => &[
+                "instructions",
+                "form",
+                "decisions",
+                "changes",
+                "subject",
+                "due",
+                "expires",
+                "on_expiry",
+                "reminders",
+                "escalation",
+                "calendar",
+                "quorum",
+                "four_eyes",
+                "exclude",
+                "not_by",
+                "supervisors",
+                "delegation",
+            ],
         }
     }
 

@@ -83,8 +83,12 @@ pub fn transition(
         Command::ChildFinished { key, outcome } => machine.child_finished(&key, outcome)?,
         Command::Claim { review, by } => machine.claim(&review, &by)?,
         Command::Decide { review, by, decision, reason, edits } => {
-            machine.decide(&review, &by, &decision, &reason, edits)?;
+            machine.decide(&review, &by, decision, reason, edits)?;
         }
+        Command::Release { review, by } => machine.release(&review, &by)?,
+        Command::Delegate { review, by, to } => machine.delegate(&review, &by, &to)?,
+        Command::Reassign { review, by, to } => machine.reassign(&review, &by, to)?,
+        Command::Comment { review, by, id, text } => machine.comment(&review, &by, id, text)?,
         Command::Event { event } => machine.hear(&event)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason),
     }

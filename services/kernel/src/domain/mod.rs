@@ -10,6 +10,8 @@ pub mod event;
 pub mod expression;
 pub mod fault;
 pub mod review;
+#[cfg(test)]
+mod simulation;
 pub mod state;
 pub mod transition;
 pub mod trigger;

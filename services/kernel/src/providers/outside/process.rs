@@ -117,6 +117,8 @@ impl SandboxConfig {
         for (name, value) in environment {
             command.args(["--setenv", name, value]);
         }
+        // After the last thing that is put into it.
+        command.args(["--remount-ro", "/"]);
         command.args(["--", "/usr/bin/prlimit", "--core=0", "--nproc=256", "--nofile=256"]);
         command.arg(format!("--data={}", self.memory_bytes_max)).arg(format!("--fsize={}", self.memory_bytes_max));
         command.arg("--").args(program);

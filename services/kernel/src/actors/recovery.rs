@@ -2,6 +2,7 @@
 //! done. Runs that wait stay rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use orrery_errors::{Error, ErrorCode};
@@ -13,15 +14,22 @@ use crate::domain::definition::Definition;
 use crate::domain::state::State;
 use crate::error::ActError;
 use crate::kernel::Kernel;
+use crate::store::ErrandRow;
 
 /// Runs that are read at the same time.
 const READS: usize = 4;
+
+/// Between two tries to read a run.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A run and its definition.
+pub type Run = (Arc<State>, Arc<Definition>);
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Recovered {
     /// Runs that have something under way.
-    pub runs: Vec<(Arc<State>, Arc<Definition>)>,
+    pub runs: Vec<Run>,
     /// What they still have to tell others.
     pub errands: Vec<RunErrand>,
 }
@@ -46,11 +54,41 @@ pub async fn load(kernel: &Kernel, partition: i32) -> Result<Recovered, ActError
             Err(error) => tracing::error!(task.id = %id, %error, "a task cannot go on; it stays where it is"),
         }
     }
-    for row in kernel.store.errands(partition).await? {
-        match (TenantId::new(&row.tenant), serde_json::from_str(&row.errand)) {
-            (Ok(tenant), Ok(errand)) => recovered.errands.push(RunErrand { tenant, id: row.id, errand }),
-            (_, errand) => tracing::error!(task.id = %row.run_id, error = ?errand.err(), "an errand cannot be read"),
+    recovered.errands = kernel.store.errands(partition).await?.into_iter().filter_map(decoded).collect();
+    Ok(recovered)
+}
+
+fn decoded(row: ErrandRow) -> Option<RunErrand> {
+    match (TenantId::new(&row.tenant), serde_json::from_str(&row.errand)) {
+        (Ok(tenant), Ok(errand)) => Some(RunErrand { tenant, id: row.id, errand }),
+        (_, errand) => {
+            tracing::error!(task.id = %row.run_id, error = ?errand.err(), "an errand cannot be read");
+            None
         }
     }
-    Ok(recovered)
+}
+
+/// Loads one run and its errands, as often as it takes: the database may be what failed.
+pub async fn load_one(
+    kernel: &Kernel,
+    tenant: &TenantId,
+    run: &TaskId,
+) -> (Result<Option<Run>, ActError>, Vec<RunErrand>) {
+    loop {
+        let errands = match kernel.store.errands_of(run.to_string()).await {
+            Ok(rows) => rows.into_iter().filter_map(decoded).collect(),
+            Err(error) => {
+                tracing::warn!(task.id = %run, %error, "a task is not read back yet");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        };
+        match kernel.load(tenant, run).await {
+            Err(ActError::Failed(error)) if error.code.retryable() => {
+                tracing::warn!(task.id = %run, %error, "a task is not read back yet");
+                tokio::time::sleep(AGAIN).await;
+            }
+            loaded => return (loaded, errands),
+        }
+    }
 }

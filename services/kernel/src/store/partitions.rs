@@ -94,4 +94,13 @@ impl KernelStore {
             })
             .await
     }
+
+    /// What one run still has to tell others.
+    pub async fn errands_of(&self, run: String) -> Result<Vec<ErrandRow>, StoreError> {
+        self.store
+            .read(move |connection: &mut AnyConnection| {
+                Ok(errands::table.filter(errands::run_id.eq(run)).order(errands::id).load(connection)?)
+            })
+            .await
+    }
 }

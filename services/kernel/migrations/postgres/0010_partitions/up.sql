@@ -16,6 +16,7 @@ CREATE TABLE errands (
   errand TEXT NOT NULL
 );
 CREATE INDEX errands_by_partition ON errands (partition);
+CREATE INDEX errands_by_run ON errands (run_id);
 
 -- A new owner of a partition loads only what has something under way.
 CREATE INDEX runs_active ON runs (partition) WHERE status = 'running';

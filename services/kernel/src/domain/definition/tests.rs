@@ -15,7 +15,7 @@ const FAULTS: &[(&str, usize, &str, &str)] = &[
     ("do:\n  - a: {call: orrery.read, with: {attachment: f, colour: 1}}\n", 3, "/do/0/a/with/colour", "takes no"),
     ("do:\n  - a:\n      set:\n        x: ${ .y | }\n", 5, "/do/0/a/set/x", "invalid expression"),
     ("do:\n  - a:\n      set:\n        x: ${ $nope }\n", 5, "/do/0/a/set/x", "undefined variable $nope"),
-    ("do:\n  - a: {wait: {fortnights: 1}}\n", 3, "/do/0/a/wait", ""),
+    ("do:\n  - a: {wait: {fortnights: 1}}\n", 3, "/do/0/a/wait/fortnights", "unknown field"),
     ("do:\n  - a: {wait: soon}\n", 3, "/do/0/a/wait", ""),
     ("do:\n  - a: {raise: {error: missing}}\n", 3, "/do/0/a/raise/error", "`use.errors` holds no \"missing\""),
     ("do:\n  - a:\n      try: []\n      catch: {retry: missing}\n", 5, "/do/0/a/catch/retry", "holds no"),

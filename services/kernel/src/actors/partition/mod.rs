@@ -6,6 +6,8 @@
 //! Memory holds the runs that have something under way, and the last few of those that wait. The others are rows, read
 //! back when something happens to them.
 
+mod messages;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,11 +19,14 @@ use orrery_telemetry::STEP_DURATION;
 use orrery_types::{TaskId, TenantId, UnixMillis};
 use tokio::sync::oneshot;
 
-use super::committer::Commit;
-use super::executor::{Perform, RunErrand};
-use super::timer::SetWake;
-use super::work::{self, Outcome, Work};
-use crate::domain::command::{Command, Run};
+pub use messages::{Act, LetGo, Start, TakeUp, Watch};
+
+use crate::actors::committer::Commit;
+use crate::actors::executor::{Perform, RunErrand};
+use crate::actors::recovery;
+use crate::actors::timer::SetWake;
+use crate::actors::work::{self, Outcome, Work};
+use crate::domain::command::Command;
 use crate::domain::definition::Definition;
 use crate::domain::effect::Effect;
 use crate::domain::state::State;
@@ -47,59 +52,6 @@ const BATCH_MAX: usize = 64;
 const DECIDING_MAX: usize = 2;
 /// How old the row of a run that goes on may become.
 const VIEW_AGE: Duration = Duration::from_secs(1);
-
-/// A command to a run.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Arc<State>, ActError>")]
-pub struct Act {
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Which run.
-    pub run: TaskId,
-    /// What.
-    pub command: Command,
-    /// For a run that does not exist yet.
-    pub start: Option<Box<Start>>,
-}
-
-/// What a new run needs.
-#[derive(Debug, Clone)]
-pub struct Start {
-    /// What never changes.
-    pub run: Run,
-    /// Its definition.
-    pub definition: Arc<Definition>,
-    /// The key under which it is started.
-    pub key: Option<StartKey>,
-}
-
-/// Takes a virtual partition up under an epoch: loads what has something under way and goes on with it.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), ActError>")]
-pub struct TakeUp {
-    /// Which.
-    pub partition: i32,
-    /// The epoch.
-    pub epoch: i64,
-}
-
-/// Lets a virtual partition go: another process goes on with its runs.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct LetGo {
-    /// Which.
-    pub partition: i32,
-}
-
-/// Answered when a run is over: with its last state, if that is still in memory.
-#[derive(Debug, Message)]
-#[rtype(result = "Option<Arc<State>>")]
-pub struct Watch {
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Which run.
-    pub run: TaskId,
-}
 
 type Answer = oneshot::Sender<Result<Arc<State>, ActError>>;
 type Answered = oneshot::Receiver<Result<Arc<State>, ActError>>;
@@ -220,6 +172,39 @@ impl Partition {
         }));
     }
 
+    /// Goes on with a run of which it is not known whether its last move was written: as after a restart, but for this one
+    /// alone. Its commands wait meanwhile.
+    fn settle(&mut self, tenant: TenantId, run: TaskId, ctx: &mut Context<Self>) {
+        let kernel = self.kernel.clone();
+        let id = run.clone();
+        let settling = async move { recovery::load_one(&kernel, &tenant, &run).await };
+        ctx.spawn(settling.into_actor(self).map(move |(loaded, errands), actor, ctx| {
+            if let Err(error) = actor.send_errands(errands) {
+                return ctx.fail(error);
+            }
+            match loaded {
+                Ok(Some((state, definition))) => {
+                    let Some(slot) = actor.runs.get_mut(&id) else { return };
+                    slot.held = Some((state.clone(), definition));
+                    if let Err(error) = actor.perform(&state, None, unfinished(&state), ctx) {
+                        return ctx.fail(error);
+                    }
+                    actor.proceed(&id, ctx);
+                }
+                Ok(None) => actor.forget(&id, &ActError::Unknown),
+                Err(error) => actor.forget(&id, &error),
+            }
+        }));
+    }
+
+    fn send_errands(&self, errands: Vec<RunErrand>) -> Result<(), Error> {
+        let wiring = self.kernel.wiring()?;
+        for errand in errands {
+            drop(wiring.executor.try_send(errand).map_err(|error| crate::error::busy(&error))?);
+        }
+        Ok(())
+    }
+
     /// Drops a run from memory and tells who waits for it why.
     fn forget(&mut self, id: &TaskId, refusal: &ActError) {
         let Some(slot) = self.runs.remove(id) else { return };
@@ -319,7 +304,9 @@ impl Partition {
             }
             // Whether the move was written is not known: the journal says what is true.
             Err(error @ ActError::Failed(_)) => {
-                self.forget(id, &error);
+                if let Some((state, _)) = slot.held.take() {
+                    self.settle(state.run.tenant.clone(), id.clone(), ctx);
+                }
                 Err(error)
             }
             Err(error) => Err(error),
@@ -443,15 +430,12 @@ impl Handler<TakeUp> for Partition {
         // Memory of an earlier time as the owner may be behind the journal.
         self.let_go(partition);
         let kernel = self.kernel.clone();
-        let loading = async move { super::recovery::load(&kernel, partition).await };
+        let loading = async move { recovery::load(&kernel, partition).await };
         Box::pin(loading.into_actor(self).map(move |loaded, actor, ctx| {
             let recovered = loaded?;
             actor.kernel.ownership.acquire(partition, epoch);
             tracing::info!(partition.id = partition, partition.epoch = epoch, tasks = recovered.runs.len(), "taken up");
-            let wiring = actor.kernel.wiring()?;
-            for errand in recovered.errands {
-                drop(wiring.executor.try_send(errand)?);
-            }
+            actor.send_errands(recovered.errands)?;
             for (state, definition) in recovered.runs {
                 let id = state.run.id.clone();
                 actor.runs.insert(id, Slot::new(partition, Some((state.clone(), definition))));

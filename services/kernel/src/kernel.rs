@@ -9,14 +9,19 @@ use orrery_store::outbox::Pump;
 use orrery_supervise::Handle;
 use orrery_types::{TaskId, TenantId};
 
+use crate::actors::admission::Admission;
+use crate::actors::announcer::Announcer;
 use crate::actors::committer::Committer;
 use crate::actors::executor::Executor;
+use crate::actors::heartbeats::Heartbeats;
 use crate::actors::partition::{Act, Partition, Start};
 use crate::actors::timer::Timer;
+use crate::config::KernelConfig;
 use crate::definitions::Definitions;
 use crate::domain::command::Command;
 use crate::domain::state::State;
 use crate::error::ActError;
+use crate::leases::Leases;
 use crate::providers::Providers;
 use crate::store::{KernelStore, PARTITIONS, partition_of};
 
@@ -46,18 +51,30 @@ pub struct Kernel {
     pub outbox: Pump,
     /// The bus.
     pub bus: Bus,
+    /// Tells workers outside of steps that wait.
+    pub announcer: Announcer,
+    /// Keeps what their heartbeats bring.
+    pub heartbeats: Heartbeats,
+    /// What they may take.
+    pub leases: Leases,
+    /// When runs may begin.
+    pub admission: Admission,
     wiring: OnceLock<Wiring>,
 }
 
 impl Kernel {
     /// Not wired yet.
-    pub fn new(store: KernelStore, bus: Bus) -> Arc<Self> {
+    pub fn new(store: KernelStore, bus: Bus, config: &KernelConfig) -> Arc<Self> {
         Arc::new(Self {
             definitions: Definitions::new(store.clone()),
             providers: Providers::new(&bus, store.clone()),
             outbox: store.pump(),
             store,
             bus,
+            announcer: Announcer::default(),
+            heartbeats: Heartbeats::default(),
+            leases: Leases::new(&config.fairness),
+            admission: Admission::new(config.fairness.runs()),
             wiring: OnceLock::new(),
         })
     }

@@ -4,10 +4,12 @@
 
 mod actors;
 mod bus;
+pub mod config;
 mod definitions;
 pub mod domain;
 pub mod error;
 mod kernel;
+mod leases;
 mod providers;
 pub mod store;
 
@@ -17,7 +19,8 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{committer, executor, partition, timer};
+use crate::actors::{admission, announcer, committer, executor, heartbeats, partition, timer};
+use crate::config::KernelConfig;
 use crate::kernel::{Kernel, Wiring};
 use crate::store::KernelStore;
 
@@ -25,9 +28,11 @@ use crate::store::KernelStore;
 /// the journal, and calls that were under way go out again under their keys.
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
-    let kernel = Kernel::new(store, context.bus);
+    let config: KernelConfig = context.config.section().map_err(ServiceError::prepare)?;
+    config.fairness.check().map_err(ServiceError::prepare)?;
+    let kernel = Kernel::new(store, context.bus, &config);
     let committer = committer::spec(kernel.clone());
-    let executor = executor::spec(kernel.clone());
+    let executor = executor::spec(kernel.clone(), config.fairness.calls());
     let timer = timer::spec(kernel.clone());
     let partitions: Vec<_> = (0..partition::ACTORS).map(|index| partition::spec(kernel.clone(), index)).collect();
     kernel.wire(Wiring {
@@ -45,10 +50,13 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     for partition in partitions {
         machine = machine.child(partition);
     }
+    machine = machine.child(admission::spec(kernel.clone()));
     let served: Arc<Kernel> = kernel.clone();
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)
         .child(machine)
         .child(kernel.outbox.task(&kernel.bus))
+        .child(heartbeats::spec(kernel.clone()))
+        .child(announcer::spec(kernel.clone()))
         .child(bus_endpoint(move || bus::inbound::server(&served))))
 }

@@ -1,9 +1,12 @@
 //! Who may publish and listen where. NATS enforces it: each service connects as its own user with only these subjects.
 
-use crate::subjects::{BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, SERVICES, STREAM_AUDIT, STREAM_EVENTS};
+use crate::subjects::{self, BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, SERVICES, STREAM_AUDIT, STREAM_EVENTS};
 
 /// User that creates streams and buckets, and reads the health of all.
 pub const OPERATOR: &str = "operator";
+
+/// Of the users of tenants.
+pub(crate) const TENANT_PREFIX: &str = "tenant-";
 
 /// Subjects that a NATS user may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,7 @@ pub fn service(name: &str) -> Option<Permissions> {
         "kernel" => {
             publish.push("orrery.v1.events.>".to_owned());
             publish.push("orrery.v1.work.>".to_owned());
+            subscribe.push(subjects::worker_calls("*"));
         }
         "gateway" => {
             publish.push("orrery.v1.events.>".to_owned());
@@ -76,15 +80,36 @@ pub fn operator() -> Permissions {
     }
 }
 
-/// The permissions of another system that acts for a tenant: its own events, and nothing else.
+/// The permissions of another system that acts for a tenant: its own events, its own task queues as a worker, and nothing
+/// else.
 pub fn tenant(tenant: &str) -> Permissions {
     let user = tenant_user(tenant);
-    Permissions { publish: Vec::new(), subscribe: vec![format!("_INBOX.{user}.>"), crate::subjects::events_of(tenant)] }
+    let stream = subjects::work_stream(tenant);
+    Permissions {
+        publish: vec![
+            subjects::worker_calls(tenant),
+            // Pulls and acknowledges. Consumers are made by the kernel: who may make one may have it deliver anywhere.
+            format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*"),
+            format!("$JS.ACK.{stream}.>"),
+        ],
+        subscribe: vec![format!("_INBOX.{user}.>"), subjects::events_of(tenant)],
+    }
+}
+
+/// What the kernel may publish so that a tenant can have workers.
+pub fn work_of(tenant: &str) -> Vec<String> {
+    let stream = subjects::work_stream(tenant);
+    vec![
+        format!("$JS.API.STREAM.INFO.{stream}"),
+        format!("$JS.API.STREAM.CREATE.{stream}"),
+        format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
+        format!("$JS.API.CONSUMER.INFO.{stream}.*"),
+    ]
 }
 
 /// NATS user of other systems of a tenant.
 pub fn tenant_user(tenant: &str) -> String {
-    format!("tenant-{tenant}")
+    format!("{TENANT_PREFIX}{tenant}")
 }
 
 fn consumer_subjects(stream: &str) -> Vec<String> {
@@ -124,6 +149,14 @@ fn blob_subjects(service: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tenants_worker_reaches_nothing_of_another_tenant_and_makes_no_consumer() {
+        let given = tenant("acme");
+        let of_acme = |subject: &String| subject.contains("acme");
+        assert!(given.publish.iter().all(of_acme) && given.subscribe.iter().all(of_acme), "{given:?}");
+        assert!(!given.publish.iter().any(|subject| subject.contains("CREATE") || subject.contains("DELETE")));
+    }
 
     #[test]
     fn only_inference_has_nothing_to_call_but_everyone_can_answer() {

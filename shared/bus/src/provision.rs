@@ -50,7 +50,6 @@ pub async fn provision(bus: &Bus, options: ProvisionOptions) -> Result<(), Error
     let work = stream::RetentionPolicy::WorkQueue;
     let streams = [
         stream::Config { retention: work, ..config(subjects::STREAM_COMMANDS, subjects::COMMANDS) },
-        stream::Config { retention: work, ..config(subjects::STREAM_WORK, subjects::WORK) },
         stream::Config { max_age: options.events_age_max, ..config(subjects::STREAM_EVENTS, subjects::EVENTS) },
         // Kept until the log has taken them; the log itself is the long memory.
         stream::Config { retention: work, ..config(subjects::STREAM_AUDIT, subjects::AUDIT) },

@@ -30,6 +30,8 @@ pub struct TaskRequest {
     input: Option<Value>,
     /// RFC 3339; the task is stopped then.
     deadline: Option<String>,
+    /// 0 to 9, 0 when left out; higher goes first among the tenant's own tasks that wait for their turn.
+    priority: Option<u32>,
 }
 
 /// Which tasks.
@@ -81,6 +83,7 @@ pub async fn submit(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
         attachments,
         idempotency_key: idempotency_key.unwrap_or_default(),
         deadline_ms: deadline.map_or(0, |at| at.0),
+        priority: wanted.priority.unwrap_or(0),
     };
     let task = gateway.bus.call(verbs::kernel::START, &call.context(), &start).await?;
     let mut response = if task.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
@@ -116,7 +119,7 @@ async fn from_form(
                 .map_err(|error| Failure::param("input", format!("the part `input` is not JSON: {error}")))?,
         ),
     };
-    let wanted = TaskRequest { workflow: workflow.trim().to_owned(), input, deadline: form.take("deadline")? };
+    let wanted = TaskRequest { workflow: workflow.trim().to_owned(), input, deadline: form.take("deadline")?, priority: None };
     let mut names: Vec<&str> = form.files.iter().map(|file| file.field.as_str()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first()) {

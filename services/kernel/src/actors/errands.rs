@@ -25,6 +25,7 @@ pub async fn run(kernel: Arc<Kernel>, run: Arc<Run>, errand: Effect) {
             let command = Command::Cancel { by: PARENT.to_owned(), reason };
             kernel.deliver(&run.tenant, &task, command).await;
         }
+        Effect::AnnounceWork { queue } => kernel.announcer.announce(run.tenant.clone(), queue),
         Effect::NotifyParent { parent, outcome } => tell(&kernel, &run.tenant, parent, outcome).await,
         Effect::Call(_) | Effect::CancelCall { .. } | Effect::Publish(_) | Effect::Continue => {}
     }

@@ -109,12 +109,13 @@ impl Partition {
                 Err(error) => tracing::error!(task.id = %state.run.id, %error, "a task cannot go on"),
             }
         }
+        kernel.admission.recover(&kernel, recovered.epochs.iter().map(|(id, _)| *id).collect()).await?;
         tracing::info!(partition.actor = index, tasks = runs.len(), "recovered");
         Ok(Self { kernel, epochs: recovered.epochs.into_iter().collect(), runs })
     }
 
     /// Takes a command in, unless a limit is reached or there is no such run.
-    fn admit(&mut self, act: Act, answer: Answer) -> Option<(ActError, Answer)> {
+    fn admit(&mut self, mut act: Act, answer: Answer) -> Option<(ActError, Answer)> {
         let mut key = None;
         if let Some(start) = act.start {
             if self.runs.len() >= RUNS_MAX {
@@ -124,6 +125,8 @@ impl Partition {
             }
             let Start { run, definition, key: own } = *start;
             key = own;
+            // A run that may not begin yet is taken in as pending.
+            act.command = self.kernel.admission.admit(&run);
             let fresh = || Slot::new(State::new(run), definition);
             self.runs.entry(act.run.clone()).or_insert_with(fresh);
         }
@@ -172,6 +175,11 @@ impl Partition {
     ) {
         let Some(slot) = self.runs.get_mut(&id) else { return };
         slot.busy = false;
+        if let Ok(Some(moved)) = &outcome {
+            self.kernel.admission.observe(&moved.state);
+        } else {
+            self.kernel.admission.observe(&slot.state);
+        }
         let result = match outcome {
             Ok(Some(moved)) => {
                 slot.state = Arc::new(moved.state);
@@ -238,6 +246,7 @@ impl Actor for Partition {
     fn started(&mut self, ctx: &mut Self::Context) {
         let states: Vec<Arc<State>> = self.runs.values().map(|slot| slot.state.clone()).collect();
         for state in states {
+            self.kernel.admission.observe(&state);
             if let Err(error) = self.perform(&state, unfinished(&state), ctx) {
                 ctx.fail(error);
                 return;

@@ -13,6 +13,7 @@ use super::definition::{Function, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;
 use super::review::Review;
+use super::work::{Stage, Work};
 
 /// Identifies a frame in its run. Given in order, never twice.
 pub type FrameId = u64;
@@ -96,6 +97,11 @@ pub enum Activity {
         /// When it gives up.
         deadline_at: UnixMillis,
     },
+    /// A worker outside is asked.
+    Work {
+        /// What.
+        work: Box<Work>,
+    },
     /// A person is asked.
     Human {
         /// What.
@@ -135,6 +141,8 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// Taken in; waits for its turn to start.
+    Pending,
     /// Under way.
     Running,
     /// Over, with this output.
@@ -166,6 +174,9 @@ pub struct State {
     pub audited: u64,
     /// Events so far: the sequence number of the last.
     pub seq: u64,
+    /// When it was taken in, if it had to wait for its turn.
+    #[serde(default)]
+    pub accepted_at: Option<UnixMillis>,
     /// When it started.
     pub started_at: UnixMillis,
     /// When the last event happened.
@@ -189,6 +200,7 @@ impl State {
             bytes: 0,
             audited: 0,
             seq: 0,
+            accepted_at: None,
             started_at: UnixMillis(0),
             updated_at: UnixMillis(0),
             timeout_at: None,
@@ -200,7 +212,7 @@ impl State {
     pub fn replay(events: impl IntoIterator<Item = Event>) -> Option<Self> {
         let mut state: Option<Self> = None;
         for event in events {
-            if let (None, Fact::Started { run, .. }) = (&state, &event.fact) {
+            if let (None, Fact::Started { run, .. } | Fact::Accepted { run }) = (&state, &event.fact) {
                 state = Some(Self::new((**run).clone()));
             }
             state.as_mut()?.apply(&event);
@@ -210,7 +222,7 @@ impl State {
 
     /// Whether the run is over.
     pub fn is_over(&self) -> bool {
-        self.status != Status::Running
+        !matches!(self.status, Status::Pending | Status::Running)
     }
 
     /// Frames directly inside a frame.
@@ -233,7 +245,7 @@ impl State {
     /// Pointers of the steps that wait for something.
     pub fn active(&self) -> Vec<String> {
         let leaf = |frame: &&Frame| match &frame.activity {
-            Activity::Wait { .. } | Activity::Call { .. } | Activity::Human { .. } | Activity::Child { .. } => true,
+            Activity::Wait { .. } | Activity::Call { .. } | Activity::Human { .. } | Activity::Work { .. } | Activity::Child { .. } => true,
             Activity::Try { phase, .. } => matches!(phase, Phase::Backoff { .. }),
             _ => false,
         };
@@ -242,7 +254,15 @@ impl State {
 
     /// Whether nothing but people and time can move it.
     pub fn is_waiting(&self) -> bool {
-        let busy = |frame: &Frame| matches!(frame.activity, Activity::Call { .. } | Activity::Child { .. });
+        if self.status == Status::Pending {
+            return true;
+        }
+        let busy = |frame: &Frame| match &frame.activity {
+            Activity::Call { .. } | Activity::Child { .. } => true,
+            // In its queue it waits as long as it must.
+            Activity::Work { work } => matches!(work.stage, Stage::Started { .. }),
+            _ => false,
+        };
         !self.active().is_empty() && !self.frames.values().any(busy)
     }
 
@@ -262,7 +282,12 @@ impl State {
         self.audited += u64::from(event.fact.is_audited());
         self.updated_at = event.at;
         match &event.fact {
+            Fact::Accepted { .. } => {
+                self.status = Status::Pending;
+                self.accepted_at = Some(event.at);
+            }
             Fact::Started { timeout_at, root, .. } => {
+                self.status = Status::Running;
                 self.started_at = event.at;
                 self.timeout_at = *timeout_at;
                 self.insert(root);
@@ -323,10 +348,38 @@ impl State {
                     }
                 }
             }
+            Fact::WorkStarted { key, worker, .. } => {
+                let stage = Stage::Started { worker: worker.clone(), at: event.at, beat_at: event.at };
+                self.update_work(key, |work| work.stage = stage);
+            }
+            Fact::WorkHeartbeat { key, .. } => self.update_work(key, |work| {
+                if let Stage::Started { beat_at, .. } = &mut work.stage {
+                    *beat_at = event.at;
+                }
+            }),
+            Fact::WorkFailed { key, retry_at, .. } => {
+                let stage = retry_at.map_or(Stage::Over, |until| Stage::Backoff { until });
+                self.update_work(key, |work| work.stage = stage);
+            }
+            Fact::WorkQueued { key, attempt, .. } => self.update_work(key, |work| {
+                work.attempt = *attempt;
+                work.stage = Stage::Queued { since: event.at };
+            }),
+            Fact::WorkWithdrawn { key, .. } => self.update_work(key, |work| work.stage = Stage::Over),
             Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
+        }
+    }
+
+    fn update_work(&mut self, key: &str, change: impl FnOnce(&mut Work)) {
+        let work = self.frames.values_mut().find_map(|frame| match &mut frame.activity {
+            Activity::Work { work } if work.key == key => Some(work),
+            _ => None,
+        });
+        if let Some(work) = work {
+            change(work);
         }
     }
 
@@ -395,6 +448,7 @@ impl Frame {
         let own = match &self.activity {
             Activity::Wait { until } => Some(*until),
             Activity::Human { review } => review.due_at,
+            Activity::Work { work } => work.due().map(|(at, _)| at),
             Activity::Try { phase: Phase::Backoff { until }, .. } => Some(*until),
             _ => None,
         };

@@ -63,8 +63,8 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
-            // People are asked by the domain.
-            Function::Human => None,
+            // People and workers are asked by the domain.
+            Function::Human | Function::Work => None,
         }
     }
 

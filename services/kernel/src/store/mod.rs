@@ -6,6 +6,7 @@ mod queries;
 mod recover;
 mod rows;
 mod schema;
+mod work;
 
 use std::sync::Arc;
 
@@ -13,9 +14,11 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use orrery_store::{Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
+pub use changes::{PendingRow, WorkRow, work_status};
 pub use commit::{Committed, Move, StartKey, commit};
 pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
 pub use recover::Recovered;
+pub use work::Beat;
 pub use rows::{DefinitionRow, JournalRow, ReviewRow, RunRow, review_status, status};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");

@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use orrery_store::{AnyConnection, StoreError};
 
 use super::KernelStore;
-use super::schema::{journal, partitions, runs};
+use super::changes::PendingRow;
+use super::schema::{journal, partitions, pending, runs};
 use crate::domain::event::Event;
 use crate::domain::state::State;
 
@@ -39,6 +40,16 @@ impl KernelStore {
                     }
                 }
                 Ok(recovered)
+            })
+            .await
+    }
+
+    /// The runs of partitions that wait for their turn.
+    pub async fn pending(&self, mine: Vec<i32>) -> Result<Vec<PendingRow>, StoreError> {
+        self.store
+            .read(move |connection: &mut AnyConnection| {
+                let rows = pending::table.filter(pending::partition.eq_any(mine));
+                Ok(rows.order((pending::since_ms, pending::run_id)).load(connection)?)
             })
             .await
     }

@@ -51,6 +51,8 @@ pub struct RunRow {
 
 /// The words in which a run's status is stored.
 pub mod status {
+    /// Taken in; waits for its turn to start.
+    pub const PENDING: &str = "pending";
     /// A step is under way.
     pub const RUNNING: &str = "running";
     /// Only people or time can move it.
@@ -84,6 +86,7 @@ impl RunRow {
     pub fn of(state: &State) -> Self {
         let run = &state.run;
         let (status, output, error) = match &state.status {
+            Status::Pending => (status::PENDING, String::new(), String::new()),
             Status::Running if state.is_waiting() => (status::WAITING, String::new(), String::new()),
             Status::Running => (status::RUNNING, String::new(), String::new()),
             Status::Completed(output) => (status::COMPLETED, output.to_string(), String::new()),
@@ -99,7 +102,7 @@ impl RunRow {
             definition_hash: run.definition.to_string(),
             status: status.to_owned(),
             submitted_by: run.submitted_by.clone(),
-            created_ms: signed(state.started_at.0),
+            created_ms: signed(state.accepted_at.unwrap_or(state.started_at).0),
             updated_ms: signed(state.updated_at.0),
             finished_ms: if state.is_over() { signed(state.updated_at.0) } else { 0 },
             seq: signed(state.seq),

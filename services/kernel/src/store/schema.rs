@@ -43,6 +43,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    pending (run_id) {
+        run_id -> Text, tenant -> Text, partition -> Integer, workflow -> Text, priority -> BigInt, since_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    work (key) {
+        key -> Text, tenant -> Text, run_id -> Text, queue -> Text, status -> Text,
+        turn_ms -> BigInt, priority -> BigInt, attempt -> BigInt, token -> Text,
+        heartbeat_ms -> BigInt, beat_ms -> BigInt, details -> Text,
+    }
+}
+
+diesel::table! {
     registrations (tenant, key, value_digest, run_id) {
         tenant -> Text, key -> Text, value_digest -> Text, run_id -> Text, registered_ms -> BigInt,
     }

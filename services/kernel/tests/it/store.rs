@@ -34,6 +34,7 @@ fn start(definition: &Definition, id: &str) -> Transition {
         parent: None,
         depth: 0,
         traceparent: String::new(),
+            priority: 0,
     };
     transition(&State::new(run), definition, Command::Start, UnixMillis(1_000)).unwrap()
 }

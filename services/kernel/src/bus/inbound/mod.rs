@@ -3,12 +3,14 @@
 mod definitions;
 mod reviews;
 mod tasks;
+mod work;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use orrery_bus::{CallContext, Server, verbs};
 use orrery_errors::Error;
+use orrery_types::TenantId;
 
 use crate::kernel::Kernel;
 use crate::store::Page;
@@ -34,6 +36,11 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle(verbs::kernel::REVIEW, CALLS, api.answer(Api::review))
         .handle(verbs::kernel::CLAIM, CALLS, api.answer(Api::claim))
         .handle(verbs::kernel::DECIDE, CALLS, api.answer(Api::decide))
+        .handle_tenant(verbs::worker::OPEN, CALLS, api.serve(Api::open_work))
+        .handle_tenant(verbs::worker::LEASE, CALLS, api.serve(Api::lease_work))
+        .handle_tenant(verbs::worker::HEARTBEAT, CALLS, api.serve(Api::heartbeat_work))
+        .handle_tenant(verbs::worker::COMPLETE, CALLS, api.serve(Api::complete_work))
+        .handle_tenant(verbs::worker::FAIL, CALLS, api.serve(Api::fail_work))
 }
 
 #[derive(Clone)]
@@ -53,6 +60,19 @@ impl Api {
     {
         let api = self.clone();
         move |context, request| method(api.clone(), context, request)
+    }
+
+    /// As [`Self::answer`], for calls of other systems.
+    fn serve<Req, Rep, F>(
+        &self,
+        method: fn(Self, TenantId, Req) -> F,
+    ) -> impl Fn(TenantId, Req) -> F + Send + Sync + 'static
+    where
+        F: Future<Output = Result<Rep, Error>> + Send + 'static,
+        Req: 'static,
+    {
+        let api = self.clone();
+        move |tenant, request| method(api.clone(), tenant, request)
     }
 }
 

@@ -21,6 +21,8 @@ use crate::store::{JournalRow, RunFilter, RunRow, StartKey};
 
 /// Longest input of a task; files belong in attachments.
 const INPUT_BYTES_MAX: usize = 512 * 1024;
+/// Highest priority of a task.
+const PRIORITY_MAX: u32 = 9;
 const KEY_BYTES_MAX: usize = 256;
 /// Bytes of the events of one answer.
 const EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -36,6 +38,9 @@ impl Api {
         }
         if request.idempotency_key.len() > KEY_BYTES_MAX {
             return Err(convert::invalid(format!("the idempotency key is longer than {KEY_BYTES_MAX} bytes")));
+        }
+        if request.priority > PRIORITY_MAX {
+            return Err(convert::invalid(format!("the priority is {}: choose 0 to {PRIORITY_MAX}", request.priority)));
         }
         let digest = convert::request_digest(&request, &person.principal);
         let key = Some(request.idempotency_key.clone()).filter(|key| !key.is_empty());
@@ -68,6 +73,7 @@ impl Api {
             parent: None,
             depth: 0,
             traceparent: orrery_telemetry::traceparent(),
+            priority: request.priority,
         };
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         match self.kernel.start(Start { run, definition, key }).await {

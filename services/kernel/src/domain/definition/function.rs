@@ -20,6 +20,8 @@ pub enum Function {
     Embed,
     /// `orrery.register`: which earlier tasks registered the same value.
     Register,
+    /// `orrery.work`: a step that a worker outside does.
+    Work,
     /// `orrery.human`: a decision by a person.
     Human,
 }
@@ -37,6 +39,7 @@ impl Function {
         Self::Generate,
         Self::Embed,
         Self::Register,
+        Self::Work,
         Self::Human,
     ];
 
@@ -50,6 +53,7 @@ impl Function {
             Self::Generate => "orrery.generate",
             Self::Embed => "orrery.embed",
             Self::Register => "orrery.register",
+            Self::Work => "orrery.work",
             Self::Human => "orrery.human",
         }
     }
@@ -69,6 +73,7 @@ impl Function {
             Self::Generate => &["messages"],
             Self::Embed => &["texts"],
             Self::Register => &["key", "value"],
+            Self::Work => &["queue"],
             Self::Human => &["title", "roles"],
         }
     }
@@ -81,6 +86,7 @@ impl Function {
             Self::Retrieve => &["top_k", "filter", "dense_weight"],
             Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
             Self::Register => &[],
+            Self::Work => &["input", "timeouts", "retry", "priority", "schema"],
             Self::Human => &["instructions", "form", "decisions", "subject", "due", "on_expiry"],
         }
     }

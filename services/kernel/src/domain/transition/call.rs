@@ -23,6 +23,9 @@ impl Machine<'_> {
         if call.function == Function::Human {
             return self.ask(entered, &arguments);
         }
+        if call.function == Function::Work {
+            return self.queue_work(entered, &arguments);
+        }
         let timeout = match &entered.task.timeout {
             Some(timeout) => timeout.evaluate(&entered.input, &self.sight(entered))?,
             None => CALL_TIMEOUT,

@@ -5,6 +5,7 @@ use crate::domain::effect::Effect;
 use crate::domain::event::Fact;
 use crate::domain::fault::{Fault, Standard};
 use crate::domain::state::{Activity, FrameId};
+use crate::domain::work::Stage;
 
 /// Why a sub-workflow is cancelled.
 const NOT_WANTED: &str = "the step that started it is over";
@@ -38,6 +39,10 @@ impl Machine<'_> {
                 Activity::Child { task, .. } => {
                     let task = task.clone();
                     self.effects.push(Effect::CancelChild { task, reason: NOT_WANTED.to_owned() });
+                }
+                Activity::Work { work } if work.stage != Stage::Over => {
+                    let (key, pointer) = (work.key.clone(), frame.pointer.clone());
+                    self.record(Fact::WorkWithdrawn { key, pointer });
                 }
                 Activity::Human { review } => {
                     let (review, pointer) = (review.id.clone(), frame.pointer.clone());

@@ -18,6 +18,7 @@ mod start;
 mod switch;
 mod try_catch;
 mod wake;
+mod work;
 
 use std::collections::VecDeque;
 
@@ -73,6 +74,7 @@ pub fn transition(
         return Err(Reject::Over);
     }
     match command {
+        Command::Accept => machine.accept()?,
         Command::Start => machine.start()?,
         Command::Continue => machine.proceed(),
         Command::Wake => machine.wake()?,
@@ -83,6 +85,10 @@ pub fn transition(
         Command::Decide { review, by, decision, reason, edits } => {
             machine.decide(&review, &by, &decision, &reason, edits)?;
         }
+        Command::StartWork { key, attempt, worker } => machine.start_work(&key, attempt, &worker)?,
+        Command::BeatWork { key, token } => machine.beat_work(&key, &token)?,
+        Command::CompleteWork { key, token, output } => machine.complete_work(&key, &token, output)?,
+        Command::FailWork { key, token, error, retryable } => machine.fail_work(&key, &token, error, retryable)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason),
     }
     machine.drive()?;

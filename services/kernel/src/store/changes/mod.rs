@@ -1,7 +1,12 @@
 //! What a move changes in the tables that are derived from the journal, in the move's own transaction. One file for each
 //! table, and one line for it in [`Change`], [`of`] and [`Change::write`].
 
+mod pending;
 mod reviews;
+mod work;
+
+pub use pending::PendingRow;
+pub use work::{WorkRow, work_status};
 
 use orrery_store::{AnyConnection, StoreError};
 
@@ -13,11 +18,18 @@ use crate::domain::state::State;
 pub enum Change {
     /// Of a review.
     Review(reviews::ReviewChange),
+    /// Of a step for workers.
+    Work(work::WorkChange),
+    /// Of a run that waits for its turn.
+    Pending(pending::PendingChange),
 }
 
 /// The changes that an event makes; `state` is the state after the move.
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
-    reviews::of(state, event).map(Change::Review).into_iter().collect()
+    let reviews = reviews::of(state, event).map(Change::Review);
+    let pending = pending::of(state, event).map(Change::Pending);
+    let work = work::of(state, event).map(Change::Work);
+    reviews.into_iter().chain(pending).chain(work).collect()
 }
 
 impl Change {
@@ -25,6 +37,8 @@ impl Change {
     pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match self {
             Self::Review(change) => reviews::write(connection, change),
+            Self::Work(change) => work::write(connection, change),
+            Self::Pending(change) => pending::write(connection, change),
         }
     }
 }

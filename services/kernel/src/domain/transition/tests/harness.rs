@@ -41,6 +41,7 @@ impl Bench {
             parent: None,
             depth: 0,
             traceparent: String::new(),
+            priority: 0,
         };
         let state = State::new(run);
         Self { definition, state, events: Vec::new(), effects: Vec::new(), now: UnixMillis(1_000_000) }

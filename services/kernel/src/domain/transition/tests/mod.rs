@@ -5,3 +5,4 @@ mod constructs;
 mod durability;
 mod harness;
 mod people;
+mod work;

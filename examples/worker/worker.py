@@ -68,6 +68,7 @@ class Worker:
             while not handling.done():
                 await asyncio.wait([handling], timeout=(work["heartbeat_ms"] or 30000) / 3000)
                 beat = await self.call("heartbeat", lease | {"details": progress["details"]})
+                print("details kept:", progress["details"])
                 if beat["cancelled"]:
                     return handling.cancel()
             await self.call("complete", lease | {"output": handling.result()})
@@ -91,6 +92,7 @@ async def count_words(given, progress):
     for page in given["pages"][len(counts):]:
         await asyncio.sleep(given.get("seconds_per_page", 0))
         counts.append(len(page.split()))
+        print("counted page", len(counts))
         progress["details"] = list(counts)
     return {"words": sum(counts), "pages": counts}
 

@@ -502,6 +502,17 @@ pub struct GetTaskRequest {
     #[prost(string, tag = "2")]
     pub task_id: ::prost::alloc::string::String,
 }
+/// As GetTask, but answered when the task is over or the time has passed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitTaskRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+    /// at most until the call's deadline
+    #[prost(uint64, tag = "3")]
+    pub within_ms: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTasksRequest {
     #[prost(message, optional, tag = "1")]

@@ -1,5 +1,7 @@
 //! What can go wrong in the shell, and how callers see it.
 
+use std::time::Duration;
+
 use orrery_errors::{Error, ErrorCode};
 use orrery_store::StoreError;
 use orrery_supervise::SendError;
@@ -25,6 +27,9 @@ pub enum ActError {
         /// The digest of the request that did.
         request_digest: String,
     },
+    /// The process that was asked does not own the run's partition, or not any more.
+    #[error("the task is being handed over to another kernel")]
+    Moved,
     /// The kernel, its database or the bus could not do it now.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -36,6 +41,7 @@ impl From<ActError> for Error {
         match error {
             ActError::Failed(error) => error,
             ActError::Unknown => Error::new(ErrorCode::NotFound, message),
+            ActError::Moved => Error::new(ErrorCode::Unavailable, message).retry_after(Duration::from_millis(500)),
             ActError::Duplicate { .. } => Error::new(ErrorCode::Conflict, message),
             ActError::Rejected(reject) => match reject {
                 Reject::Over | Reject::Stale | Reject::ReviewClosed => {

@@ -10,6 +10,8 @@ pub mod domain;
 pub mod error;
 mod kernel;
 mod leases;
+mod ownership;
+mod payloads;
 mod providers;
 pub mod store;
 
@@ -19,13 +21,15 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{admission, announcer, committer, executor, heartbeats, partition, timer};
+use crate::actors::{admission, announcer, committer, executor, heartbeats, membership, partition, timer};
+use crate::bus::members;
 use crate::config::KernelConfig;
 use crate::kernel::{Kernel, Wiring};
 use crate::store::KernelStore;
+use uuid::Uuid;
 
-/// Opens the journal and gives the actor tree. What holds state in memory stands or falls together: a fresh start reads
-/// the journal, and calls that were under way go out again under their keys.
+/// Opens the journal and gives the actor tree. What holds state in memory stands or falls together: a fresh start takes
+/// the partitions up from the journal, and calls that were under way go out again under their keys.
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
     let config: KernelConfig = context.config.section().map_err(ServiceError::prepare)?;
@@ -51,6 +55,10 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
         machine = machine.child(partition);
     }
     machine = machine.child(admission::spec(kernel.clone()));
+    // A fresh id each time: what an earlier incarnation owned is taken over like that of any other.
+    let member = Uuid::now_v7().to_string();
+    machine =
+        machine.child(members::task(kernel.clone(), member.clone())).child(membership::task(kernel.clone(), member));
     let served: Arc<Kernel> = kernel.clone();
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)

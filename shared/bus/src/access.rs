@@ -1,6 +1,6 @@
 //! Who may publish and listen where. NATS enforces it: each service connects as its own user with only these subjects.
 
-use crate::subjects::{self, BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, SERVICES, STREAM_AUDIT, STREAM_EVENTS};
+use crate::subjects::{self, BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, KERNEL_MEMBERS, SERVICES, STREAM_AUDIT, STREAM_EVENTS};
 
 /// User that creates streams and buckets, and reads the health of all.
 pub const OPERATOR: &str = "operator";
@@ -53,6 +53,7 @@ pub fn service(name: &str) -> Option<Permissions> {
             publish.push("orrery.v1.events.>".to_owned());
             publish.push("orrery.v1.work.>".to_owned());
             subscribe.push(subjects::worker_calls("*"));
+            publish.push(format!("{KERNEL_MEMBERS}.*"));
         }
         "gateway" => {
             publish.push("orrery.v1.events.>".to_owned());

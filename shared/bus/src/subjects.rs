@@ -56,6 +56,14 @@ pub fn health(service: &str) -> String {
     format!("orrery.v1.health.{service}")
 }
 
+/// Where one kernel process hears from the others.
+pub fn kernel_member(id: &str) -> String {
+    format!("{KERNEL_MEMBERS}.{id}")
+}
+
+/// Prefix of the subjects of kernel processes among themselves.
+pub(crate) const KERNEL_MEMBERS: &str = "orrery.v1.kernel.member";
+
 /// Where callers that left say so.
 pub(crate) fn cancel(service: &str, call: &str) -> String {
     format!("orrery.v1.cancel.{service}.{call}")

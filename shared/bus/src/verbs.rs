@@ -34,6 +34,8 @@ calls!(kernel {
     Verb START "start" (StartTaskRequest) -> Task;
     /// One run.
     Verb GET "get" (GetTaskRequest) -> Task;
+    /// One run, once it is over.
+    Verb WAIT "wait" (WaitTaskRequest) -> Task;
     /// Runs of a tenant, newest first.
     Verb LIST "list" (ListTasksRequest) -> ListTasksReply;
     /// Stops a run.

@@ -35,6 +35,8 @@ diesel::table! {
 
 /// Rows read at once.
 const BATCH: i64 = 256;
+/// Rows of one insert.
+const ROWS_PER_INSERT: usize = 1_000;
 /// Publishes under way at once.
 const IN_FLIGHT: usize = 64;
 /// A look at the table even if nobody said that there is something in it.
@@ -67,8 +69,12 @@ struct Row {
 
 /// Adds messages inside the caller's transaction. Call [`Pump::wake`] after it has committed.
 pub fn insert(connection: &mut AnyConnection, messages: &[Message]) -> QueryResult<()> {
-    for message in messages {
-        diesel::insert_into(outbox::table).values(message).execute(connection)?;
+    for chunk in messages.chunks(ROWS_PER_INSERT) {
+        // SQLite takes several rows in one statement only through its own connection type.
+        match connection {
+            AnyConnection::Postgres(postgres) => diesel::insert_into(outbox::table).values(chunk).execute(postgres)?,
+            AnyConnection::Sqlite(sqlite) => diesel::insert_into(outbox::table).values(chunk).execute(sqlite)?,
+        };
     }
     Ok(())
 }
@@ -151,7 +157,8 @@ impl Pump {
         let delete = move |connection: &mut AnyConnection| {
             diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(connection)
         };
-        self.store.write(move |connection| delete(connection).map(drop).map_err(StoreError::from)).await
+        // One that comes back with the machine's failure is published again and dropped by its id.
+        self.store.write_relaxed(move |connection| delete(connection).map(drop).map_err(StoreError::from)).await
     }
 }
 

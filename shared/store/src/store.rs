@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::connection::Connection as _;
+use diesel::connection::{
+    AnsiTransactionManager as Ansi, Connection as _, SimpleConnection as _, TransactionManager as _,
+};
 use diesel::r2d2::Pool;
+use diesel::{QueryResult, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 use tokio::sync::Semaphore;
 
@@ -17,6 +20,7 @@ const WAITING_MAX: usize = 4096;
 /// SQLite has one writer; more connections would only wait for its lock.
 const SQLITE_WRITERS: u32 = 1;
 const POSTGRES_WRITERS: u32 = 4;
+const POSTGRES_JOURNALS: u32 = 2;
 const READERS: u32 = 4;
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -34,6 +38,7 @@ pub struct Migrations {
 pub struct Store {
     dialect: Dialect,
     writers: Lane,
+    journal: Lane,
     readers: Lane,
 }
 
@@ -66,11 +71,17 @@ impl Store {
             AnyConnection::Postgres(connection) => connection.run_pending_migrations(migrations.postgres).map(drop),
         };
         migrated.map_err(|error| StoreError::Migrate(error.to_string()))?;
-        let writers = match dialect {
-            Dialect::Sqlite => SQLITE_WRITERS,
-            Dialect::Postgres => POSTGRES_WRITERS,
+        let (writers, journal) = match dialect {
+            Dialect::Sqlite => {
+                let writers = Lane::new(manager.clone(), SQLITE_WRITERS, TestOnUse::Yes)?;
+                (writers.clone(), writers)
+            }
+            Dialect::Postgres => (
+                Lane::new(manager.clone(), POSTGRES_WRITERS, TestOnUse::Yes)?,
+                Lane::new(manager.clone(), POSTGRES_JOURNALS, TestOnUse::No)?,
+            ),
         };
-        Ok(Self { dialect, writers: Lane::new(manager.clone(), writers)?, readers: Lane::new(manager, READERS)? })
+        Ok(Self { dialect, writers, journal, readers: Lane::new(manager, READERS, TestOnUse::Yes)? })
     }
 
     /// Which database this is.
@@ -86,7 +97,30 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
     {
-        self.writers.run(|connection| connection.transaction(work)).await
+        self.writers.run(|connection| begin(connection, work)).await
+    }
+
+    /// As [`Self::write`], on connections of its own that are not tested before each use, which saves a round trip. After
+    /// the database was restarted, the first transaction on each fails; and one whose connection broke while it was
+    /// committed may have taken effect. Whoever uses it must be able to tell.
+    pub async fn journal<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.journal.run(|connection| begin(connection, work)).await
+    }
+
+    /// As [`Self::write`], but the transaction may be lost with the machine, which saves the sync to disk. For what is
+    /// harmless to do again.
+    pub async fn write_relaxed<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.writers.run(|connection| relaxed(connection, work)).await
     }
 
     /// Runs `work` on a reader's connection, without a transaction of its own.
@@ -100,8 +134,66 @@ impl Store {
     }
 }
 
+/// SQLite takes its write lock at the beginning: a transaction that reads first and writes then could find that another
+/// process wrote in between, and would have to be made again.
+fn begin<T, E>(connection: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection) -> Result<T, E>) -> Result<T, E>
+where
+    E: From<diesel::result::Error>,
+{
+    match connection.dialect() {
+        Dialect::Postgres => connection.transaction(work),
+        Dialect::Sqlite => {
+            in_sqlite(connection, |sqlite| Ansi::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"))?;
+            match work(connection) {
+                Ok(value) => {
+                    in_sqlite(connection, Ansi::commit_transaction)?;
+                    Ok(value)
+                }
+                Err(error) => {
+                    in_sqlite(connection, Ansi::rollback_transaction)?;
+                    Err(error)
+                }
+            }
+        }
+    }
+}
+
+fn in_sqlite(
+    connection: &mut AnyConnection,
+    act: impl FnOnce(&mut SqliteConnection) -> QueryResult<()>,
+) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(sqlite) => act(sqlite),
+        AnyConnection::Postgres(_) => Ok(()),
+    }
+}
+
+fn relaxed<T, E>(connection: &mut AnyConnection, work: impl FnOnce(&mut AnyConnection) -> Result<T, E>) -> Result<T, E>
+where
+    E: From<diesel::result::Error>,
+{
+    match connection.dialect() {
+        Dialect::Postgres => connection.transaction(|connection| {
+            connection.batch_execute("SET LOCAL synchronous_commit TO off")?;
+            work(connection)
+        }),
+        Dialect::Sqlite => {
+            connection.batch_execute("PRAGMA synchronous = NORMAL")?;
+            let outcome = begin(connection, work);
+            connection.batch_execute("PRAGMA synchronous = FULL")?;
+            outcome
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TestOnUse {
+    Yes,
+    No,
+}
+
 impl Lane {
-    fn new(manager: Manager, connections: u32) -> Result<Self, StoreError> {
+    fn new(manager: Manager, connections: u32, test: TestOnUse) -> Result<Self, StoreError> {
         let dialect = match manager.dialect {
             Dialect::Sqlite => "SQLite",
             Dialect::Postgres => "PostgreSQL",
@@ -109,6 +201,7 @@ impl Lane {
         let pool = Pool::builder()
             .max_size(connections)
             .min_idle(Some(1))
+            .test_on_check_out(test == TestOnUse::Yes)
             .connection_timeout(CHECKOUT_TIMEOUT)
             .build(manager)
             .map_err(|error| StoreError::Connect { dialect, reason: error.to_string() })?;

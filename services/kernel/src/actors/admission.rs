@@ -20,6 +20,7 @@ use crate::domain::fairness::{Lane, Next, Policy, Scheduler};
 use crate::domain::state::{State, Status};
 use crate::error::ActError;
 use crate::kernel::Kernel;
+use crate::store::partition_of;
 
 /// It looks at the queue at least this often, so that a clock that jumps is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(5);
@@ -79,7 +80,8 @@ impl Admission {
     }
 
     /// Takes notice of how a run stands after a move, or after one that failed. Doing so twice is the same.
-    pub fn observe(&self, state: &State) {
+    pub fn observe(&self, state: Option<&State>) {
+        let Some(state) = state else { return };
         let run = &state.run;
         if run.depth > 0 {
             return;
@@ -114,9 +116,22 @@ impl Admission {
         }
     }
 
-    /// Puts the pending runs of partitions that this process has taken over in their places.
-    pub async fn recover(&self, kernel: &Kernel, partitions: Vec<i32>) -> Result<(), StoreError> {
-        let rows = kernel.store.pending(partitions).await?;
+    /// Forgets the runs of a partition that this process has let go.
+    pub fn let_go(&self, partition: i32) {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        let is_gone = |tenant: &str, run: &TaskId| {
+            TenantId::new(tenant).is_ok_and(|tenant| partition_of(&tenant, run) == partition)
+        };
+        let gone = inner.executing.iter().filter(|(run, lane)| is_gone(&lane.tenant, run));
+        let gone: Vec<TaskId> = gone.map(|(run, _)| run.clone()).collect();
+        gone.iter().for_each(|run| self.release(inner, run));
+        inner.scheduler.retain(|(tenant, run)| partition_of(tenant, run) != partition);
+    }
+
+    /// Puts the pending runs of a partition that this process takes over in their places.
+    pub async fn recover(&self, kernel: &Kernel, partition: i32) -> Result<(), StoreError> {
+        let rows = kernel.store.pending(partition).await?;
         let mut inner = self.inner.lock();
         for row in rows {
             if let (Ok(tenant), Ok(run)) = (TenantId::new(&row.tenant), TaskId::new(&row.run_id)) {
@@ -179,7 +194,7 @@ async fn begin(kernel: Arc<Kernel>, tenant: TenantId, run: TaskId) {
         match kernel.act(&tenant, &run, Command::Start).await {
             // Its partition has taken notice of how it stands.
             Ok(_) => return,
-            Err(ActError::Failed(error)) => {
+            Err(error @ (ActError::Failed(_) | ActError::Moved)) if kernel.owns(partition_of(&tenant, &run)) => {
                 tracing::warn!(task.id = %run, %error, "a pending task has not begun yet");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(RETRY_MAX);

@@ -11,25 +11,25 @@ use orrery_supervise::{ActorSpec, Heartbeat};
 use tokio::sync::oneshot;
 
 use crate::kernel::Kernel;
-use crate::store::{Committed, Move};
+use crate::store::{Committed, Entry};
 
-/// Moves in one transaction.
+/// Entries in one transaction.
 const BATCH_MAX: usize = 256;
-/// Moves that wait for their transaction.
+/// Entries that wait for their transaction.
 const MAILBOX: usize = 8_192;
 /// A slow disk or a database that fails over must not pass for a hang.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const MISSES: u32 = 12;
 
-/// Commits a move; answered once it is durable.
+/// Commits an entry; answered once it is durable.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Committed, Error>")]
-pub struct Commit(pub Box<Move>);
+pub struct Commit(pub Entry);
 
-type Waiting = (Box<Move>, oneshot::Sender<Result<Committed, Error>>);
+type Waiting = (Entry, oneshot::Sender<Result<Committed, Error>>);
 
 /// Owns the queue of the next transaction.
-#[derive(Debug)]
+#[allow(missing_debug_implementations)] // the kernel has none
 pub struct Committer {
     kernel: Arc<Kernel>,
     queue: Vec<Waiting>,
@@ -72,7 +72,7 @@ impl Committer {
         let batch = self.queue.drain(..self.queue.len().min(BATCH_MAX)).collect::<Vec<_>>();
         let store = self.kernel.store.clone();
         let committing = async move {
-            let (moves, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|(it, answer)| (*it, answer)).unzip();
+            let (moves, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
             metrics::histogram!("orrery.kernel.commit.moves").record(moves.len() as f64);
             let began = std::time::Instant::now();
             let outcome = store.commit(moves).await;

@@ -3,37 +3,49 @@
 use std::sync::Arc;
 
 use orrery_errors::{Error, ErrorCode};
-use orrery_types::TenantId;
+use orrery_types::{TaskId, TenantId};
 use serde_json::Value;
 
+use super::committer::Commit;
 use super::partition::Start;
 use crate::domain::command::{Command, Parent, Run};
 use crate::domain::effect::{Effect, StartChild};
 use crate::domain::fault::{Fault, Standard};
 use crate::error::ActError;
 use crate::kernel::Kernel;
-use crate::store::{RunRow, status};
+use crate::store::{Entry, RunRow, status};
 
 /// Who cancels a run whose starter no longer wants it.
 const PARENT: &str = "system:parent";
 
-/// Runs an errand to its end.
-pub async fn run(kernel: Arc<Kernel>, run: Arc<Run>, errand: Effect) {
+/// Runs an errand to its end, and strikes it from what is left to do.
+pub async fn run(kernel: Arc<Kernel>, tenant: TenantId, id: String, errand: Effect) {
     match errand {
         Effect::StartChild(child) => start_child(&kernel, *child).await,
-        Effect::CancelChild { task, reason } => {
-            let command = Command::Cancel { by: PARENT.to_owned(), reason };
-            kernel.deliver(&run.tenant, &task, command).await;
-        }
-        Effect::AnnounceWork { queue } => kernel.announcer.announce(run.tenant.clone(), queue),
-        Effect::NotifyParent { parent, outcome } => tell(&kernel, &run.tenant, parent, outcome).await,
-        Effect::Call(_) | Effect::CancelCall { .. } | Effect::Publish(_) | Effect::Continue => {}
+        Effect::CancelChild { task, reason } => cancel(&kernel, &tenant, &task, reason).await,
+        Effect::NotifyParent { parent, outcome } => tell(&kernel, &tenant, parent, outcome).await,
+        Effect::AnnounceWork { .. } | Effect::Call(_) | Effect::CancelCall { .. } | Effect::Publish(_) | Effect::Continue => {}
     }
+    let done = match kernel.wiring() {
+        Ok(wiring) => {
+            wiring.committer.try_send(Commit(Entry::ErrandDone(id))).map(drop).map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = done {
+        tracing::debug!(%error, "an errand stays and is run again by the next owner, which is harmless");
+    }
+}
+
+async fn cancel(kernel: &Kernel, tenant: &TenantId, task: &TaskId, reason: String) {
+    // One that is over, or never began, is as good as cancelled.
+    let _over = kernel.deliver(tenant, task, Command::Cancel { by: PARENT.to_owned(), reason }).await;
 }
 
 async fn tell(kernel: &Kernel, tenant: &TenantId, parent: Parent, outcome: Result<Value, Fault>) {
     let Parent { task, key } = parent;
-    kernel.deliver(tenant, &task, Command::ChildFinished { key, outcome }).await;
+    // A parent that no longer waits has given its step up.
+    let _stale = kernel.deliver(tenant, &task, Command::ChildFinished { key, outcome }).await;
 }
 
 async fn start_child(kernel: &Kernel, child: StartChild) {
@@ -50,15 +62,20 @@ async fn start_child(kernel: &Kernel, child: StartChild) {
             Err(error) => break Command::ChildFinished { key, outcome: Err(Fault::from(&error)) },
         }
     };
-    kernel.deliver(&starter.tenant, &starter.id, command).await;
+    if kernel.deliver(&starter.tenant, &starter.id, command).await.is_err() && child.wait {
+        // The step was given up while the run was being started, perhaps after its cancellation had found nothing.
+        cancel(kernel, &starter.tenant, &child.task, "the step that started it is over".to_owned()).await;
+    }
 }
 
 /// Starts the run unless it is there; its outcome if it is over.
 async fn try_start(kernel: &Kernel, child: &StartChild) -> Result<Option<Result<Value, Fault>>, Error> {
     let starter = &child.starter;
     let tenant = starter.tenant.as_str();
-    if let Some(row) = kernel.store.run(tenant.to_owned(), child.task.to_string()).await? {
-        return Ok(outcome_of(&row).filter(|_| child.wait));
+    match kernel.row(&starter.tenant, child.task.as_str()).await {
+        Ok(row) => return Ok(outcome_of(&row).filter(|_| child.wait)),
+        Err(error) if error.code == ErrorCode::NotFound => {}
+        Err(error) => return Err(error),
     }
     let (namespace, name, version) = &child.workflow;
     let (row, definition) = kernel.definitions.resolve(tenant, &format!("{name}:{version}")).await?;

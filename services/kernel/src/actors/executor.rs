@@ -1,5 +1,5 @@
-//! Makes the calls that committed moves ask for, a bounded number at a time and fairly across tenants, and brings their results
-//! back to the runs. Calls that are lost with this actor are asked for again from the journal, under the same keys.
+//! Makes the calls that committed moves ask for, a bounded number at a time and fairly across tenants, and brings their
+//! results back to the runs. Calls that are lost with this actor are asked for again from the journal, under the same keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use orrery_supervise::ActorSpec;
-use orrery_types::UnixMillis;
+use orrery_types::{TenantId, UnixMillis};
 use tracing::Instrument as _;
 
 use super::errands;
@@ -27,6 +27,18 @@ pub struct Perform {
     pub run: Arc<Run>,
     /// What.
     pub effects: Vec<Effect>,
+}
+
+/// Tells another run something, and notes when that is done.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RunErrand {
+    /// Of both runs.
+    pub tenant: TenantId,
+    /// Under which it is stored.
+    pub id: String,
+    /// What.
+    pub errand: Effect,
 }
 
 /// Owns the calls under way and those that wait for a slot.
@@ -60,11 +72,23 @@ impl Handler<Perform> for Executor {
             match effect {
                 Effect::Call(call) => self.call(run.clone(), call, ctx),
                 Effect::CancelCall { key } => self.cancel(&key, ctx),
-                errand => {
-                    ctx.spawn(errands::run(self.kernel.clone(), run.clone(), errand).into_actor(self));
-                }
+                Effect::AnnounceWork { queue } => self.kernel.announcer.announce(run.tenant.clone(), queue),
+                // The others go elsewhere: into the outbox, to other runs, or back to this one.
+                Effect::Publish(_)
+                | Effect::Continue
+                | Effect::StartChild(_)
+                | Effect::CancelChild { .. }
+                | Effect::NotifyParent { .. } => {}
             }
         }
+    }
+}
+
+impl Handler<RunErrand> for Executor {
+    type Result = ();
+
+    fn handle(&mut self, RunErrand { tenant, id, errand }: RunErrand, ctx: &mut Self::Context) {
+        ctx.spawn(errands::run(self.kernel.clone(), tenant, id, errand).into_actor(self));
     }
 }
 
@@ -123,7 +147,10 @@ impl Executor {
             }
             let kernel = executor.kernel.clone();
             let finish = Command::FinishCall { key: done, outcome };
-            let delivering = async move { kernel.deliver(&tenant, &id, finish).await };
+            let delivering = async move {
+                // A result that nobody waits for any more is of an attempt that is over.
+                let _stale = kernel.deliver(&tenant, &id, finish).await;
+            };
             ctx.spawn(delivering.into_actor(executor));
         }));
         self.calls.insert(key, (lane, handle));

@@ -6,5 +6,8 @@ pub mod committer;
 pub mod errands;
 pub mod executor;
 pub mod heartbeats;
+pub mod membership;
 pub mod partition;
+mod recovery;
 pub mod timer;
+mod work;

@@ -1,7 +1,10 @@
-//! A partition actor: the runs of its virtual partitions, in memory, moved one command at a time.
+//! A partition actor: the runs of its virtual partitions, moved one command at a time.
 //!
 //! K-3: a run has one writer. A command is decided off this thread, committed, and only then does the state change here,
 //! do its effects go out and is its sender answered.
+//!
+//! Memory holds the runs that have something under way, and the last few of those that wait. The others are rows, read
+//! back when something happens to them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,21 +13,21 @@ use std::time::Duration;
 use actix::prelude::*;
 use orrery_errors::{Error, ErrorCode};
 use orrery_supervise::{ActorSpec, SupervisedContext as _};
-use orrery_types::{TaskId, UnixMillis};
+use orrery_types::{TaskId, TenantId};
 use tokio::sync::oneshot;
 
 use super::committer::Commit;
-use super::executor::Perform;
+use super::executor::{Perform, RunErrand};
 use super::timer::SetWake;
-use crate::bus::outbound;
+use super::work::Work;
 use crate::domain::command::{Command, Run};
 use crate::domain::definition::Definition;
 use crate::domain::effect::Effect;
 use crate::domain::state::State;
-use crate::domain::transition::{Transition, transition, unfinished};
+use crate::domain::transition::{Transition, unfinished};
 use crate::error::ActError;
 use crate::kernel::Kernel;
-use crate::store::{Committed, Move, PARTITIONS, StartKey, partition_of};
+use crate::store::{Entry, ErrandRow, RunRow, StartKey, partition_of};
 
 /// Partition actors in one process.
 pub const ACTORS: i32 = 4;
@@ -32,15 +35,19 @@ pub const ACTORS: i32 = 4;
 const MAILBOX: usize = 4_096;
 /// Commands that wait for one run.
 const WAITING_MAX: usize = 256;
-/// Runs that one partition actor holds.
-const RUNS_MAX: usize = 250_000;
-/// Loading and replaying what is under way.
-const RECOVERY: Duration = Duration::from_secs(120);
+/// Runs that one partition actor holds because something of theirs is under way.
+const BUSY_MAX: usize = 250_000;
+/// Runs that wait and are held all the same, since the next command may come soon.
+const IDLE_MAX: usize = 2_048;
+/// How old the row of a run that goes on may become.
+const VIEW_AGE: Duration = Duration::from_secs(1);
 
 /// A command to a run.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Arc<State>, ActError>")]
 pub struct Act {
+    /// Its tenant.
+    pub tenant: TenantId,
     /// Which run.
     pub run: TaskId,
     /// What.
@@ -60,6 +67,34 @@ pub struct Start {
     pub key: Option<StartKey>,
 }
 
+/// Takes a virtual partition up under an epoch: loads what has something under way and goes on with it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), ActError>")]
+pub struct TakeUp {
+    /// Which.
+    pub partition: i32,
+    /// The epoch.
+    pub epoch: i64,
+}
+
+/// Lets a virtual partition go: another process goes on with its runs.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct LetGo {
+    /// Which.
+    pub partition: i32,
+}
+
+/// Answered when a run is over.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Watch {
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Which run.
+    pub run: TaskId,
+}
+
 type Answer = oneshot::Sender<Result<Arc<State>, ActError>>;
 
 struct Waiting {
@@ -68,159 +103,211 @@ struct Waiting {
     answer: Option<Answer>,
 }
 
+/// A run in memory.
 struct Slot {
-    state: Arc<State>,
-    definition: Arc<Definition>,
+    partition: i32,
+    /// None while it is read from the journal.
+    held: Option<(Arc<State>, Arc<Definition>)>,
     waiting: VecDeque<Waiting>,
     busy: bool,
+    /// The row is older than the state.
+    stale_view: bool,
 }
 
 /// Owns its runs.
 pub struct Partition {
     kernel: Arc<Kernel>,
-    epochs: HashMap<i32, i64>,
     runs: HashMap<TaskId, Slot>,
+    /// Runs that wait, in the order in which they began to; some may be busy again or gone.
+    idle: VecDeque<TaskId>,
+    watchers: HashMap<TaskId, Vec<oneshot::Sender<()>>>,
 }
 
 /// The supervised actor for every virtual partition `p` with `p % ACTORS == index`.
 pub fn spec(kernel: Arc<Kernel>, index: i32) -> ActorSpec<Partition> {
-    let open = move || {
-        let kernel = kernel.clone();
-        async move { Partition::recover(kernel, index).await }
+    let fresh = move || Partition {
+        kernel: kernel.clone(),
+        runs: HashMap::new(),
+        idle: VecDeque::new(),
+        watchers: HashMap::new(),
     };
-    ActorSpec::try_new(&format!("partition-{index}"), open).mailbox(MAILBOX).start_timeout(RECOVERY)
+    ActorSpec::new(&format!("partition-{index}"), fresh).mailbox(MAILBOX)
 }
 
 impl Partition {
-    async fn recover(kernel: Arc<Kernel>, index: i32) -> Result<Self, Error> {
-        let mine = (0..PARTITIONS).filter(|id| id % ACTORS == index).collect();
-        let recovered = kernel.store.recover(mine).await?;
-        for (run, reason) in &recovered.damaged {
-            tracing::error!(task.id = %run, %reason, "a journal cannot be read; the task stays where it is");
+    /// Takes a command in, unless a limit is reached.
+    fn admit(&mut self, mut act: Act, answer: Answer, ctx: &mut Context<Self>) -> Result<(), (ActError, Answer)> {
+        let partition = partition_of(&act.tenant, &act.run);
+        if !self.kernel.owns(partition) {
+            return Err((ActError::Moved, answer));
         }
-        let mut runs = HashMap::new();
-        for state in recovered.states {
-            let (tenant, hash) = (state.run.tenant.to_string(), state.run.definition.to_string());
-            match kernel.definitions.pinned(&tenant, &hash).await {
-                Ok(definition) => {
-                    runs.insert(state.run.id.clone(), Slot::new(state, definition));
-                }
-                Err(error) if error.code.retryable() => return Err(error),
-                Err(error) => tracing::error!(task.id = %state.run.id, %error, "a task cannot go on"),
-            }
-        }
-        kernel.admission.recover(&kernel, recovered.epochs.iter().map(|(id, _)| *id).collect()).await?;
-        tracing::info!(partition.actor = index, tasks = runs.len(), "recovered");
-        Ok(Self { kernel, epochs: recovered.epochs.into_iter().collect(), runs })
-    }
-
-    /// Takes a command in, unless a limit is reached or there is no such run.
-    fn admit(&mut self, mut act: Act, answer: Answer) -> Option<(ActError, Answer)> {
         let mut key = None;
-        if let Some(start) = act.start {
-            if self.runs.len() >= RUNS_MAX {
-                let full =
-                    Error::new(ErrorCode::Overloaded, format!("{RUNS_MAX} tasks are under way in this partition"));
-                return Some((ActError::Failed(full.retry_after(Duration::from_secs(5))), answer));
+        match act.start {
+            Some(start) => {
+                if self.runs.len() >= BUSY_MAX + IDLE_MAX {
+                    let message = format!("{BUSY_MAX} tasks are under way in this partition");
+                    let full = Error::new(ErrorCode::Overloaded, message).retry_after(Duration::from_secs(5));
+                    return Err((full.into(), answer));
+                }
+                let Start { run, definition, key: own } = *start;
+                key = own;
+                // A run that may not begin yet is taken in as pending.
+                act.command = self.kernel.admission.admit(&run);
+                let fresh = || Slot::new(partition, Some((Arc::new(State::new(run)), definition)));
+                self.runs.entry(act.run.clone()).or_insert_with(fresh);
             }
-            let Start { run, definition, key: own } = *start;
-            key = own;
-            // A run that may not begin yet is taken in as pending.
-            act.command = self.kernel.admission.admit(&run);
-            let fresh = || Slot::new(State::new(run), definition);
-            self.runs.entry(act.run.clone()).or_insert_with(fresh);
+            None if !self.runs.contains_key(&act.run) => {
+                self.runs.insert(act.run.clone(), Slot::new(partition, None));
+                self.read_back(act.tenant, act.run.clone(), ctx);
+            }
+            None => {}
         }
-        let Some(slot) = self.runs.get_mut(&act.run) else { return Some((ActError::Unknown, answer)) };
+        let Some(slot) = self.runs.get_mut(&act.run) else { return Err((ActError::Unknown, answer)) };
         if slot.waiting.len() >= WAITING_MAX {
             let full = Error::new(ErrorCode::Overloaded, format!("{WAITING_MAX} commands wait for this task"));
-            return Some((ActError::Failed(full.retry_after(Duration::from_secs(1))), answer));
+            return Err((full.retry_after(Duration::from_secs(1)).into(), answer));
         }
         slot.waiting.push_back(Waiting { command: act.command, key, answer: Some(answer) });
-        None
+        Ok(())
+    }
+
+    /// Reads a run that waits back from the journal.
+    fn read_back(&mut self, tenant: TenantId, run: TaskId, ctx: &mut Context<Self>) {
+        let kernel = self.kernel.clone();
+        let id = run.clone();
+        let reading = async move { kernel.load(&tenant, &run).await };
+        ctx.spawn(reading.into_actor(self).map(move |loaded, actor, ctx| {
+            let refusal = match loaded {
+                Ok(Some(held)) => {
+                    if let Some(slot) = actor.runs.get_mut(&id) {
+                        slot.held = Some(held);
+                    }
+                    return actor.proceed(&id, ctx);
+                }
+                Ok(None) => ActError::Unknown,
+                Err(error) => error,
+            };
+            actor.forget(&id, &refusal);
+        }));
+    }
+
+    /// Drops a run from memory and tells who waits for it why.
+    fn forget(&mut self, id: &TaskId, refusal: &ActError) {
+        let Some(slot) = self.runs.remove(id) else { return };
+        for answer in slot.waiting.into_iter().filter_map(|waiting| waiting.answer) {
+            let _nobody_waits = answer.send(Err(refusal.clone()));
+        }
     }
 
     /// Decides and commits the next command of a run.
     fn proceed(&mut self, id: &TaskId, ctx: &mut Context<Self>) {
         let Some(slot) = self.runs.get_mut(id) else { return };
-        if slot.busy {
-            return;
-        }
+        let Some((state, definition)) = slot.held.clone().filter(|_| !slot.busy) else { return };
         let Some(waiting) = slot.waiting.pop_front() else {
-            if slot.state.seq == 0 || slot.state.is_over() {
+            if state.seq == 0 || state.is_over() {
                 self.runs.remove(id);
+            } else if state.is_waiting() {
+                self.idle.push_back(id.clone());
+                self.make_room();
             }
             return;
         };
-        slot.busy = true;
-        let partition = partition_of(&slot.state.run.tenant, id);
-        let work = Work {
-            kernel: self.kernel.clone(),
-            state: slot.state.clone(),
-            definition: slot.definition.clone(),
-            epoch: self.epochs.get(&partition).copied().unwrap_or(0),
-            command: waiting.command,
-            key: waiting.key,
+        let Some(epoch) = self.kernel.ownership.epoch(slot.partition) else {
+            if let Some(answer) = waiting.answer {
+                let _nobody_waits = answer.send(Err(ActError::Moved));
+            }
+            return self.forget(id, &ActError::Moved);
         };
-        let (id, answer) = (id.clone(), waiting.answer);
-        let finish = move |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.finish(id, outcome, answer, ctx);
+        slot.busy = true;
+        let Waiting { command, key, answer } = waiting;
+        let work = Work { kernel: self.kernel.clone(), state, definition, epoch, command, key };
+        let id = id.clone();
+        let finish = move |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.finish(&id, outcome, answer, ctx);
         ctx.spawn(work.run().into_actor(self).map(finish));
     }
 
     fn finish(
         &mut self,
-        id: TaskId,
-        outcome: Result<Option<Box<Transition>>, ActError>,
+        id: &TaskId,
+        outcome: Result<Option<Box<(Transition, bool)>>, ActError>,
         answer: Option<Answer>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(slot) = self.runs.get_mut(&id) else { return };
+        let Some(slot) = self.runs.get_mut(id) else {
+            // The partition was let go meanwhile. What was committed is committed; the new owner acts on it.
+            let result = match outcome {
+                Ok(Some(moved)) => Ok(Arc::new(moved.0.state)),
+                Ok(None) => Err(ActError::Moved),
+                Err(error) => Err(error),
+            };
+            if let Some(answer) = answer {
+                let _nobody_waits = answer.send(result);
+            }
+            return;
+        };
         slot.busy = false;
-        if let Ok(Some(moved)) = &outcome {
-            self.kernel.admission.observe(&moved.state);
-        } else {
-            self.kernel.admission.observe(&slot.state);
-        }
+        self.kernel.admission.observe(outcome_state(&outcome, slot));
         let result = match outcome {
             Ok(Some(moved)) => {
-                slot.state = Arc::new(moved.state);
-                let state = slot.state.clone();
+                let (moved, left_row) = *moved;
+                let state = Arc::new(moved.state);
+                slot.stale_view = left_row;
+                if let Some((held, _)) = &mut slot.held {
+                    *held = state.clone();
+                }
                 if let Err(error) = self.perform(&state, moved.effects, ctx) {
                     // The move is durable, so nothing is lost: a fresh instance takes it up from the journal.
                     ctx.fail(error);
                 }
+                if state.is_over() {
+                    for watcher in self.watchers.remove(id).into_iter().flatten() {
+                        let _nobody_waits = watcher.send(());
+                    }
+                }
                 Ok(state)
             }
-            Ok(None) => Ok(slot.state.clone()),
-            Err(ActError::Failed(error)) if error.code == ErrorCode::FailedPrecondition => {
-                ctx.fail("another process owns this partition");
-                Err(ActError::Failed(Error::new(ErrorCode::Unavailable, error.message)))
+            Ok(None) => slot.held.clone().map(|(state, _)| state).ok_or(ActError::Unknown),
+            Err(ActError::Moved) => {
+                let partition = slot.partition;
+                self.let_go(partition);
+                Err(ActError::Moved)
+            }
+            // Whether the move was written is not known: the journal says what is true.
+            Err(error @ ActError::Failed(_)) => {
+                self.forget(id, &error);
+                Err(error)
             }
             Err(error) => Err(error),
         };
         if let Some(answer) = answer {
             let _nobody_waits = answer.send(result);
         }
-        self.proceed(&id, ctx);
+        self.proceed(id, ctx);
     }
 
     /// Hands the effects of a committed move on.
-    fn perform(&mut self, state: &State, effects: Vec<Effect>, ctx: &mut Context<Self>) -> Result<(), Error> {
+    fn perform(&mut self, state: &Arc<State>, effects: Vec<Effect>, ctx: &mut Context<Self>) -> Result<(), Error> {
         let wiring = self.kernel.wiring()?;
         let busy = |error| crate::error::busy(&error);
         let wake = SetWake { tenant: state.run.tenant.clone(), run: state.run.id.clone(), at: state.wake_at() };
-        // Nobody waits for the answers: what these two are told is in the journal, and told again after a restart.
+        // Nobody waits for the answers: what these are told is in the journal, and told again after a restart.
         drop(wiring.timer.try_send(wake).map_err(busy)?);
-        let (mut onward, mut again) = (Vec::new(), false);
-        for effect in effects {
+        let (mut calls, mut again) = (Vec::new(), false);
+        for (index, effect) in effects.into_iter().enumerate() {
             match effect {
                 Effect::Continue => again = true,
                 // Written to the outbox with the move.
                 Effect::Publish(_) => {}
-                other => onward.push(other),
+                errand if errand.is_errand() => {
+                    let errand =
+                        RunErrand { tenant: state.run.tenant.clone(), id: ErrandRow::id(state, index), errand };
+                    drop(wiring.executor.try_send(errand).map_err(busy)?);
+                }
+                call => calls.push(call),
             }
         }
-        if !onward.is_empty() {
-            drop(wiring.executor.try_send(Perform { run: state.run.clone(), effects: onward }).map_err(busy)?);
+        if !calls.is_empty() {
+            drop(wiring.executor.try_send(Perform { run: state.run.clone(), effects: calls }).map_err(busy)?);
         }
         if again {
             let id = state.run.id.clone();
@@ -231,27 +318,50 @@ impl Partition {
         }
         Ok(())
     }
+
+    /// Drops the runs that have waited longest.
+    fn make_room(&mut self) {
+        while self.idle.len() > IDLE_MAX {
+            let Some(id) = self.idle.pop_front() else { return };
+            let idle = |slot: &Slot| {
+                !slot.busy && slot.waiting.is_empty() && slot.held.as_ref().is_some_and(|(state, _)| state.is_waiting())
+            };
+            if self.runs.get(&id).is_some_and(idle) {
+                self.runs.remove(&id);
+            }
+        }
+    }
+
+    fn let_go(&mut self, partition: i32) {
+        self.kernel.admission.let_go(partition);
+        let gone: Vec<TaskId> =
+            self.runs.iter().filter(|(_, slot)| slot.partition == partition).map(|(id, _)| id.clone()).collect();
+        gone.iter().for_each(|id| self.forget(id, &ActError::Moved));
+    }
+
+    /// Writes how the runs stand that have moved on without their rows.
+    fn refresh_views(&mut self) {
+        let Ok(wiring) = self.kernel.wiring() else { return };
+        for slot in self.runs.values_mut().filter(|slot| slot.stale_view && !slot.busy) {
+            let Some((state, _)) = &slot.held else { continue };
+            slot.stale_view = false;
+            // Losing one costs the view a second; the journal is what counts.
+            drop(wiring.committer.try_send(Commit(Entry::View(Box::new(RunRow::of(state))))));
+        }
+    }
 }
 
 impl Slot {
-    fn new(state: State, definition: Arc<Definition>) -> Self {
-        Self { state: Arc::new(state), definition, waiting: VecDeque::new(), busy: false }
+    fn new(partition: i32, held: Option<(Arc<State>, Arc<Definition>)>) -> Self {
+        Self { partition, held, waiting: VecDeque::new(), busy: false, stale_view: false }
     }
 }
 
 impl Actor for Partition {
     type Context = Context<Self>;
 
-    /// Sends out again what the journal says is not done. Keys make that harmless.
     fn started(&mut self, ctx: &mut Self::Context) {
-        let states: Vec<Arc<State>> = self.runs.values().map(|slot| slot.state.clone()).collect();
-        for state in states {
-            self.kernel.admission.observe(&state);
-            if let Err(error) = self.perform(&state, unfinished(&state), ctx) {
-                ctx.fail(error);
-                return;
-            }
-        }
+        ctx.run_interval(VIEW_AGE, |actor, _| actor.refresh_views());
     }
 }
 
@@ -261,7 +371,7 @@ impl Handler<Act> for Partition {
     fn handle(&mut self, act: Act, ctx: &mut Self::Context) -> Self::Result {
         let (answer, answered) = oneshot::channel();
         let run = act.run.clone();
-        if let Some((error, _answer)) = self.admit(act, answer) {
+        if let Err((error, _answer)) = self.admit(act, answer, ctx) {
             return Box::pin(async move { Err(error) });
         }
         self.proceed(&run, ctx);
@@ -269,45 +379,83 @@ impl Handler<Act> for Partition {
     }
 }
 
+impl Handler<TakeUp> for Partition {
+    type Result = ResponseActFuture<Self, Result<(), ActError>>;
+
+    fn handle(&mut self, TakeUp { partition, epoch }: TakeUp, _ctx: &mut Self::Context) -> Self::Result {
+        // Memory of an earlier time as the owner may be behind the journal.
+        self.let_go(partition);
+        let kernel = self.kernel.clone();
+        let loading = async move { super::recovery::load(&kernel, partition).await };
+        Box::pin(loading.into_actor(self).map(move |loaded, actor, ctx| {
+            let recovered = loaded?;
+            actor.kernel.ownership.acquire(partition, epoch);
+            tracing::info!(partition.id = partition, partition.epoch = epoch, tasks = recovered.runs.len(), "taken up");
+            let wiring = actor.kernel.wiring()?;
+            for errand in recovered.errands {
+                drop(wiring.executor.try_send(errand)?);
+            }
+            for (state, definition) in recovered.runs {
+                actor.kernel.admission.observe(Some(&state));
+                let id = state.run.id.clone();
+                actor.runs.insert(id, Slot::new(partition, Some((state.clone(), definition))));
+                actor.perform(&state, unfinished(&state), ctx)?;
+            }
+            Ok(())
+        }))
+    }
+}
+
+impl Handler<LetGo> for Partition {
+    type Result = ();
+
+    fn handle(&mut self, LetGo { partition }: LetGo, _ctx: &mut Self::Context) {
+        self.let_go(partition);
+    }
+}
+
+impl Handler<Watch> for Partition {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, Watch { tenant, run }: Watch, _ctx: &mut Self::Context) -> Self::Result {
+        let (watcher, watched) = oneshot::channel();
+        self.watchers.entry(run.clone()).or_default().push(watcher);
+        let kernel = self.kernel.clone();
+        // One that is not in memory may be over; one that is tells its end itself.
+        let look = (!self.runs.contains_key(&run)).then(|| kernel.store.clone());
+        let watching = async move {
+            if let Some(store) = look
+                && !matches!(
+                    store.load(tenant.to_string(), run.to_string()).await,
+                    Ok(crate::store::Found::UnderWay(_))
+                )
+            {
+                return;
+            }
+            // An actor that goes away says nothing of the run: who asked looks again.
+            let _ended = watched.await;
+        };
+        Box::pin(watching.into_actor(self).map(|(), actor, _| {
+            actor.watchers.retain(|_, watchers| {
+                watchers.retain(|watcher| !watcher.is_closed());
+                !watchers.is_empty()
+            });
+        }))
+    }
+}
+
+/// How a run stands after a move, or still stands when there was none.
+fn outcome_state<'a>(
+    outcome: &'a Result<Option<Box<(Transition, bool)>>, ActError>,
+    slot: &'a Slot,
+) -> Option<&'a State> {
+    match outcome {
+        Ok(Some(moved)) => Some(&moved.0.state),
+        _ => slot.held.as_ref().map(|(state, _)| &**state),
+    }
+}
+
 fn interrupted() -> Error {
     let message = "the kernel restarted a part of itself; the command may or may not have been taken";
     Error::new(ErrorCode::Unavailable, message).retry_after(Duration::from_millis(200))
-}
-
-/// One command, decided and committed.
-struct Work {
-    kernel: Arc<Kernel>,
-    state: Arc<State>,
-    definition: Arc<Definition>,
-    epoch: i64,
-    command: Command,
-    key: Option<StartKey>,
-}
-
-impl Work {
-    /// None: the command changed nothing.
-    async fn run(self) -> Result<Option<Box<Transition>>, ActError> {
-        let Self { kernel, state, definition, epoch, command, key } = self;
-        let internal = |error: &dyn std::fmt::Display| Error::new(ErrorCode::Internal, error.to_string());
-        let decide = move || -> Result<_, ActError> {
-            let moved = transition(&state, &definition, command, UnixMillis::now())?;
-            if moved.events.is_empty() {
-                return Ok(None);
-            }
-            let messages = outbound::messages(&moved);
-            let rows =
-                Move::new(&moved.state, &moved.events, epoch, messages, key).map_err(|error| internal(&error))?;
-            Ok(Some((moved, rows)))
-        };
-        let decided = tokio::task::spawn_blocking(decide).await.map_err(|error| internal(&error))??;
-        let Some((moved, rows)) = decided else { return Ok(None) };
-        let committed = kernel.wiring()?.committer.ask(Commit(Box::new(rows))).await??;
-        match committed {
-            Committed::Done => Ok(Some(Box::new(moved))),
-            Committed::Duplicate { run, request_digest } => Err(ActError::Duplicate { run, request_digest }),
-            Committed::Fenced => {
-                Err(Error::new(ErrorCode::FailedPrecondition, "another kernel has taken this partition over").into())
-            }
-        }
-    }
 }

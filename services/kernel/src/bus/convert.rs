@@ -7,7 +7,8 @@ use orrery_proto::v1;
 use orrery_types::{Sha256Digest, TenantId};
 
 use crate::domain::command::{Attachment, Person};
-use crate::store::{DefinitionRow, JournalRow, ReviewRow, RunRow, review_status, status};
+use crate::domain::event::Event;
+use crate::store::{DefinitionRow, ReviewRow, RunRow, review_status, status};
 
 /// Attachments of one task.
 const ATTACHMENTS_MAX: usize = 64;
@@ -142,15 +143,14 @@ pub(super) fn review_words(wanted: &[i32]) -> Result<Vec<String>, Error> {
     wanted.iter().map(word).collect()
 }
 
-pub(super) fn event(row: JournalRow) -> v1::TaskEvent {
-    let stored: serde_json::Value = serde_json::from_str(&row.event).unwrap_or_default();
+pub(super) fn event(run: &str, seq: u64, event: &Event) -> v1::TaskEvent {
     v1::TaskEvent {
-        task_id: row.run_id,
-        seq: unsigned(row.seq),
-        kind: row.kind,
-        pointer: row.pointer,
-        data_json: stored.get("fact").map(ToString::to_string).unwrap_or_default(),
-        at_ms: unsigned(row.at_ms),
+        task_id: run.to_owned(),
+        seq,
+        kind: event.fact.kind().to_owned(),
+        pointer: event.fact.pointer().to_owned(),
+        data_json: serde_json::to_string(&event.fact).unwrap_or_default(),
+        at_ms: event.at.0,
     }
 }
 

@@ -2,4 +2,5 @@
 
 mod convert;
 pub mod inbound;
+pub mod members;
 pub mod outbound;

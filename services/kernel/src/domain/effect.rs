@@ -3,6 +3,7 @@
 //! K-4: every effect carries a key, and doing it twice with the same key does it once.
 
 use orrery_types::{TaskId, UnixMillis};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{Parent, Run};
@@ -10,7 +11,8 @@ use super::definition::{Function, Pointer};
 use super::fault::Fault;
 
 /// Something to do.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", content = "of", rename_all = "snake_case")]
 pub enum Effect {
     /// Call a function of the platform.
     Call(Call),
@@ -46,8 +48,15 @@ pub enum Effect {
     Continue,
 }
 
+impl Effect {
+    /// Whether another run is told something. Kept until that is done, whoever owns either run by then.
+    pub fn is_errand(&self) -> bool {
+        matches!(self, Self::StartChild(_) | Self::CancelChild { .. } | Self::NotifyParent { .. })
+    }
+}
+
 /// A call to make.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     /// `<run>/<pointer>/<iteration>/<attempt>`.
     pub key: String,
@@ -62,7 +71,7 @@ pub struct Call {
 }
 
 /// A sub-workflow to start.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StartChild {
     /// The key of the step.
     pub key: String,

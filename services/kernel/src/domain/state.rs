@@ -210,7 +210,12 @@ impl State {
 
     /// Replays a journal.
     pub fn replay(events: impl IntoIterator<Item = Event>) -> Option<Self> {
-        let mut state: Option<Self> = None;
+        Self::resume(None, events)
+    }
+
+    /// Replays what followed a snapshot.
+    pub fn resume(snapshot: Option<Self>, events: impl IntoIterator<Item = Event>) -> Option<Self> {
+        let mut state = snapshot;
         for event in events {
             if let (None, Fact::Started { run, .. } | Fact::Accepted { run }) = (&state, &event.fact) {
                 state = Some(Self::new((**run).clone()));
@@ -258,12 +263,17 @@ impl State {
             return true;
         }
         let busy = |frame: &Frame| match &frame.activity {
-            Activity::Call { .. } | Activity::Child { .. } => true,
+            Activity::Call { .. } => true,
             // In its queue it waits as long as it must.
             Activity::Work { work } => matches!(work.stage, Stage::Started { .. }),
             _ => false,
         };
-        !self.active().is_empty() && !self.frames.values().any(busy)
+        !self.active().is_empty() && !self.frames.values().any(|frame| busy(frame) || self.is_ready(frame))
+    }
+
+    /// Whether a frame is a list that stopped between two steps.
+    pub fn is_ready(&self, frame: &Frame) -> bool {
+        matches!(frame.activity, Activity::List { .. }) && self.children(frame.id).next().is_none()
     }
 
     /// When something is next due.

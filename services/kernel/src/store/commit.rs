@@ -10,29 +10,51 @@ use orrery_store::outbox::{self, Message};
 use orrery_store::{AnyConnection, StoreError};
 
 use super::changes::{self, Change};
-use super::rows::{JournalRow, RunRow};
-use super::schema::{inbox, journal, partitions, runs};
-use crate::domain::event::Event;
+use super::rows::{ErrandRow, JournalRow, RunRow, SnapshotRow};
+use super::schema::{errands, inbox, partitions, runs, snapshots};
+use super::{journal, status};
 use crate::domain::state::State;
+use crate::domain::transition::Transition;
 
-/// Rows in one insert; SQLite allows 32,766 bound values.
-const ROWS_PER_INSERT: usize = 1_000;
+/// Events after which a run's state is kept whole, so that loading it replays at most this many.
+pub const SNAPSHOT_EVENTS: u64 = 256;
+
+/// One thing to write.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A move of a run.
+    Move(Box<Move>),
+    /// How a run stands that has moved without its row being written.
+    View(Box<RunRow>),
+    /// An errand was done.
+    ErrandDone(String),
+}
 
 /// One move of one run.
 #[derive(Debug, Clone)]
 pub struct Move {
     partition: i32,
     epoch: i64,
-    is_first: bool,
-    run: RunRow,
-    journal: Vec<JournalRow>,
+    run: RunChange,
+    journal: JournalRow,
+    snapshot: Option<SnapshotRow>,
+    errands: Vec<ErrandRow>,
     changes: Vec<Change>,
     outbox: Vec<Message>,
     key: Option<StartKey>,
 }
 
+/// What becomes of the row that shows the run.
+#[derive(Debug, Clone)]
+enum RunChange {
+    Insert(Box<RunRow>),
+    Update(Box<RunRow>),
+    /// It goes on as it went: the row may wait.
+    None,
+}
+
 /// The key under which a task was started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StartKey {
     /// As the caller gave it.
     pub key: String,
@@ -40,7 +62,7 @@ pub struct StartKey {
     pub request_digest: String,
 }
 
-/// What became of a move.
+/// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
     /// It is durable.
@@ -54,121 +76,181 @@ pub enum Committed {
     },
     /// Another process owns the partition.
     Fenced,
+    /// The journal holds a move at this place already: an earlier commit took effect although it was reported as failed.
+    Stale,
 }
 
 impl Move {
-    /// A move as rows. `state` is the state after it.
+    /// A move as rows.
     pub fn new(
-        state: &State,
-        events: &[Event],
+        before: &State,
+        moved: &Transition,
         epoch: i64,
         outbox: Vec<Message>,
         key: Option<StartKey>,
     ) -> Result<Self, serde_json::Error> {
-        let run = RunRow::of(state);
-        let first_seq = state.seq + 1 - events.len() as u64;
-        let rows = events.iter().zip(first_seq..).map(|(event, seq)| JournalRow::of(&run.id, seq, event));
-        let changes = events.iter().flat_map(|event| changes::of(state, event)).collect();
+        let after = &moved.state;
+        let row = RunRow::of(after);
+        let snapshot = (after.seq / SNAPSHOT_EVENTS > before.seq / SNAPSHOT_EVENTS && !after.is_over())
+            .then(|| SnapshotRow::of(after))
+            .transpose()?;
         Ok(Self {
-            partition: run.partition,
+            partition: row.partition,
             epoch,
-            is_first: first_seq == 1,
-            journal: rows.collect::<Result<_, _>>()?,
-            run,
-            changes,
+            journal: JournalRow::of(&row.id, after.seq, &moved.events)?,
+            snapshot,
+            errands: ErrandRow::all(after, &moved.effects)?,
+            changes: moved.events.iter().flat_map(|event| changes::of(after, event)).collect(),
             outbox,
             key,
+            run: if before.seq == 0 {
+                RunChange::Insert(Box::new(row))
+            } else if row.status == status::RUNNING
+                && RunRow::status_of(before) == status::RUNNING
+                && before.wake_at() == after.wake_at()
+            {
+                RunChange::None
+            } else {
+                RunChange::Update(Box::new(row))
+            },
         })
+    }
+
+    /// Whether the run's row is left as it was.
+    pub fn leaves_row(&self) -> bool {
+        matches!(self.run, RunChange::None)
+    }
+
+    /// The texts of any length, which may be replaced by references.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let row = match &mut self.run {
+            RunChange::Insert(row) | RunChange::Update(row) => Some(&mut **row),
+            RunChange::None => None,
+        };
+        let of_run = row.into_iter().flat_map(|row| [&mut row.input, &mut row.output]);
+        let of_state = self.snapshot.iter_mut().map(|snapshot| &mut snapshot.state);
+        of_run.chain(of_state).chain([&mut self.journal.events])
     }
 }
 
 /// Writes a batch. The caller wraps it in one transaction.
-pub fn commit(connection: &mut AnyConnection, moves: &[Move]) -> Result<Vec<Committed>, StoreError> {
-    let mut owned = HashMap::new();
-    for it in moves {
-        if let std::collections::hash_map::Entry::Vacant(entry) = owned.entry((it.partition, it.epoch)) {
-            // The update takes the row's lock, so that a new owner waits for this batch or this batch sees its epoch.
-            let fence =
-                partitions::table.filter(partitions::id.eq(it.partition)).filter(partitions::epoch.eq(it.epoch));
-            let held = diesel::update(fence).set(partitions::epoch.eq(it.epoch)).execute(connection)? == 1;
-            entry.insert(held);
-        }
-    }
-    let mut outcomes = Vec::with_capacity(moves.len());
+pub fn commit(connection: &mut AnyConnection, batch: &[Entry]) -> Result<Vec<Committed>, StoreError> {
+    let owned = fence(connection, batch)?;
+    let mut outcomes = Vec::with_capacity(batch.len());
     let mut written = Vec::new();
-    for it in moves {
-        if owned.get(&(it.partition, it.epoch)) != Some(&true) {
-            outcomes.push(Committed::Fenced);
-            continue;
-        }
-        if let Some(duplicate) = take_key(connection, it)? {
-            outcomes.push(duplicate);
-            continue;
-        }
-        write_run(connection, it)?;
-        written.push(it);
-        outcomes.push(Committed::Done);
-    }
-    let rows: Vec<&JournalRow> = written.iter().flat_map(|it| it.journal.iter()).collect();
-    for chunk in rows.chunks(ROWS_PER_INSERT) {
-        // SQLite takes several rows in one statement only through its own connection type.
-        match connection {
-            AnyConnection::Postgres(postgres) => {
-                diesel::insert_into(journal::table).values(chunk.to_vec()).execute(postgres)?
+    for entry in batch {
+        outcomes.push(match entry {
+            Entry::Move(it) if owned.get(&it.partition) != Some(&it.epoch) => Committed::Fenced,
+            Entry::Move(it) => match take_key(connection, it)? {
+                Some(duplicate) => duplicate,
+                None => {
+                    write_run(connection, &it.run)?;
+                    written.push(&**it);
+                    Committed::Done
+                }
+            },
+            Entry::View(row) => {
+                update_run(connection, row)?;
+                Committed::Done
             }
-            AnyConnection::Sqlite(sqlite) => {
-                diesel::insert_into(journal::table).values(chunk.to_vec()).execute(sqlite)?
+            Entry::ErrandDone(id) => {
+                diesel::delete(errands::table.find(id)).execute(connection)?;
+                Committed::Done
             }
-        };
+        });
     }
-    for it in written {
+    journal::append(connection, written.iter().map(|it| &it.journal))?;
+    for it in &written {
+        if let Some(snapshot) = &it.snapshot {
+            diesel::delete(snapshots::table.find(&snapshot.run_id)).execute(connection)?;
+            diesel::insert_into(snapshots::table).values(snapshot).execute(connection)?;
+        }
+        for errand in &it.errands {
+            diesel::insert_into(errands::table).values(errand).execute(connection)?;
+        }
         for change in &it.changes {
             change.write(connection)?;
         }
-        outbox::insert(connection, &it.outbox)?;
     }
+    let messages: Vec<Message> = written.iter().flat_map(|it| it.outbox.iter().cloned()).collect();
+    outbox::insert(connection, &messages)?;
     Ok(outcomes)
 }
 
-fn take_key(connection: &mut AnyConnection, it: &Move) -> Result<Option<Committed>, StoreError> {
-    let Some(key) = &it.key else { return Ok(None) };
-    let seen: Option<(String, String)> = inbox::table
-        .filter(inbox::tenant.eq(&it.run.tenant))
-        .filter(inbox::key.eq(&key.key))
-        .select((inbox::run_id, inbox::request_digest))
-        .first(connection)
-        .optional()?;
-    if let Some((run, request_digest)) = seen {
-        return Ok(Some(Committed::Duplicate { run, request_digest }));
+/// The epochs of the partitions of a batch. They cannot change before the transaction ends: PostgreSQL holds their rows,
+/// SQLite the whole database.
+fn fence(connection: &mut AnyConnection, batch: &[Entry]) -> Result<HashMap<i32, i64>, StoreError> {
+    let mut ids: Vec<i32> = batch
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Move(it) => Some(it.partition),
+            _ => None,
+        })
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
     }
-    diesel::insert_into(inbox::table)
-        .values((
-            inbox::tenant.eq(&it.run.tenant),
-            inbox::key.eq(&key.key),
-            inbox::request_digest.eq(&key.request_digest),
-            inbox::run_id.eq(&it.run.id),
-        ))
-        .execute(connection)?;
-    Ok(None)
+    let columns = (partitions::id, partitions::epoch);
+    let rows: Vec<(i32, i64)> = match connection {
+        AnyConnection::Postgres(postgres) => {
+            let rows = partitions::table.filter(partitions::id.eq_any(ids)).select(columns);
+            rows.order(partitions::id).for_share().load(postgres)?
+        }
+        AnyConnection::Sqlite(sqlite) => partitions::table.select(columns).load(sqlite)?,
+    };
+    Ok(rows.into_iter().collect())
 }
 
-fn write_run(connection: &mut AnyConnection, it: &Move) -> Result<(), StoreError> {
-    if it.is_first {
-        diesel::insert_into(runs::table).values(&it.run).execute(connection)?;
-    } else {
-        let row = &it.run;
-        diesel::update(runs::table.find(&row.id))
-            .set((
-                runs::status.eq(&row.status),
-                runs::updated_ms.eq(row.updated_ms),
-                runs::finished_ms.eq(row.finished_ms),
-                runs::seq.eq(row.seq),
-                runs::wake_ms.eq(row.wake_ms),
-                runs::active.eq(&row.active),
-                runs::output.eq(&row.output),
-                runs::error.eq(&row.error),
-            ))
-            .execute(connection)?;
+fn take_key(connection: &mut AnyConnection, it: &Move) -> Result<Option<Committed>, StoreError> {
+    let (Some(key), RunChange::Insert(run)) = (&it.key, &it.run) else { return Ok(None) };
+    let values = (
+        inbox::tenant.eq(&run.tenant),
+        inbox::key.eq(&key.key),
+        inbox::request_digest.eq(&key.request_digest),
+        inbox::run_id.eq(&run.id),
+    );
+    let insert = diesel::insert_into(inbox::table).values(values).on_conflict_do_nothing();
+    let taken = match connection {
+        AnyConnection::Postgres(postgres) => insert.execute(postgres)?,
+        AnyConnection::Sqlite(sqlite) => insert.execute(sqlite)?,
+    };
+    if taken == 1 {
+        return Ok(None);
+    }
+    let seen = inbox::table.find((&run.tenant, &key.key)).select((inbox::run_id, inbox::request_digest));
+    let (run, request_digest) = seen.first(connection)?;
+    Ok(Some(Committed::Duplicate { run, request_digest }))
+}
+
+fn write_run(connection: &mut AnyConnection, change: &RunChange) -> Result<(), StoreError> {
+    match change {
+        RunChange::Insert(row) => {
+            diesel::insert_into(runs::table).values(&**row).execute(connection)?;
+        }
+        RunChange::Update(row) => update_run(connection, row)?,
+        RunChange::None => {}
+    }
+    Ok(())
+}
+
+/// An older view never replaces a newer one.
+fn update_run(connection: &mut AnyConnection, row: &RunRow) -> Result<(), StoreError> {
+    diesel::update(runs::table.find(&row.id).filter(runs::seq.lt(row.seq)))
+        .set((
+            runs::status.eq(&row.status),
+            runs::updated_ms.eq(row.updated_ms),
+            runs::finished_ms.eq(row.finished_ms),
+            runs::seq.eq(row.seq),
+            runs::wake_ms.eq(row.wake_ms),
+            runs::active.eq(&row.active),
+            runs::output.eq(&row.output),
+            runs::error.eq(&row.error),
+        ))
+        .execute(connection)?;
+    if row.finished_ms > 0 {
+        diesel::delete(snapshots::table.find(&row.id)).execute(connection)?;
     }
     Ok(())
 }

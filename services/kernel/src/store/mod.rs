@@ -2,10 +2,14 @@
 
 mod changes;
 mod commit;
+mod journal;
+mod load;
+mod partitions;
+mod pending;
 mod queries;
-mod recover;
 mod rows;
 mod schema;
+mod timers;
 mod work;
 
 use std::sync::Arc;
@@ -15,11 +19,13 @@ use orrery_store::{Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
 pub use changes::{PendingRow, WorkRow, work_status};
-pub use commit::{Committed, Move, StartKey, commit};
+pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
+pub use journal::decode;
+pub use load::{Found, Stored};
+pub use partitions::Cluster;
 pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
-pub use recover::Recovered;
+pub use rows::{DefinitionRow, ErrandRow, JournalRow, ReviewRow, RunRow, SnapshotRow, review_status, status};
 pub use work::Beat;
-pub use rows::{DefinitionRow, JournalRow, ReviewRow, RunRow, review_status, status};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -47,9 +53,42 @@ impl KernelStore {
         Ok(Self { store: Arc::new(store) })
     }
 
-    /// Writes a batch of moves in one transaction.
-    pub async fn commit(&self, moves: Vec<Move>) -> Result<Vec<Committed>, StoreError> {
-        self.store.write(move |connection| commit(connection, &moves)).await
+    /// Writes a batch in one transaction. Where one entry is in conflict with what is stored, each is written on its own, so
+    /// that only that one fails.
+    pub async fn commit(&self, batch: Vec<Entry>) -> Result<Vec<Committed>, StoreError> {
+        let batch = Arc::new(batch);
+        match self.commit_once(batch.clone()).await {
+            Err(error) if error.is_unique_violation() => self.commit_each(&batch).await,
+            // After a restart of the database each connection fails once. Had the first attempt taken effect, the second
+            // would find its places in the journal taken.
+            Err(StoreError::Query(error)) => {
+                tracing::warn!(%error, "a commit is tried again");
+                match self.commit_once(batch.clone()).await {
+                    Err(error) if error.is_unique_violation() => self.commit_each(&batch).await,
+                    outcome => outcome,
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn commit_once(&self, batch: Arc<Vec<Entry>>) -> Result<Vec<Committed>, StoreError> {
+        self.store.journal(move |connection| commit(connection, &batch)).await
+    }
+
+    async fn commit_each(&self, batch: &[Entry]) -> Result<Vec<Committed>, StoreError> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for entry in batch {
+            match self.commit_once(Arc::new(vec![entry.clone()])).await {
+                Ok(outcome) => outcomes.extend(outcome),
+                Err(error) if error.is_unique_violation() => {
+                    tracing::warn!(%error, "a move's place in the journal is taken");
+                    outcomes.push(Committed::Stale);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(outcomes)
     }
 
     /// The outbox's pump.

@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use orrery_store::{AnyConnection, StoreError};
 
 use super::KernelStore;
-use super::rows::{DefinitionRow, JournalRow, ReviewRow, RunRow};
-use super::schema::{definitions, inbox, journal, registrations, reviews, runs};
+use super::rows::{DefinitionRow, ReviewRow, RunRow};
+use super::schema::{definitions, inbox, registrations, reviews, runs};
 
 /// What became of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,16 +128,6 @@ impl KernelStore {
                     rows = rows.filter(runs::id.lt(before));
                 }
                 Ok(rows.order(runs::id.desc()).limit(page.limit).load(connection)?)
-            })
-            .await
-    }
-
-    /// Events of a run after a sequence number.
-    pub async fn history(&self, run: String, after: i64, limit: i64) -> Result<Vec<JournalRow>, StoreError> {
-        self.store
-            .read(move |connection: &mut AnyConnection| {
-                let rows = journal::table.filter(journal::run_id.eq(run)).filter(journal::seq.gt(after));
-                Ok(rows.order(journal::seq).limit(limit).load(connection)?)
             })
             .await
     }

@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 
 use super::partition_of;
-use super::schema::{definitions, journal, reviews, runs};
+use super::schema::{definitions, errands, journal, reviews, runs, snapshots};
+use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::review::Review;
 use crate::domain::state::{Frame, State, Status};
@@ -82,16 +83,25 @@ pub(super) fn signed(value: u64) -> i64 {
 }
 
 impl RunRow {
+    /// The word for how a run stands.
+    pub fn status_of(state: &State) -> &'static str {
+        match &state.status {
+            Status::Pending => status::PENDING,
+            Status::Running if state.is_waiting() => status::WAITING,
+            Status::Running => status::RUNNING,
+            Status::Completed(_) => status::COMPLETED,
+            Status::Faulted(_) => status::FAULTED,
+            Status::Cancelled => status::CANCELLED,
+        }
+    }
+
     /// The row of a run.
     pub fn of(state: &State) -> Self {
         let run = &state.run;
-        let (status, output, error) = match &state.status {
-            Status::Pending => (status::PENDING, String::new(), String::new()),
-            Status::Running if state.is_waiting() => (status::WAITING, String::new(), String::new()),
-            Status::Running => (status::RUNNING, String::new(), String::new()),
-            Status::Completed(output) => (status::COMPLETED, output.to_string(), String::new()),
-            Status::Faulted(error) => (status::FAULTED, String::new(), error.to_value().to_string()),
-            Status::Cancelled => (status::CANCELLED, String::new(), String::new()),
+        let (output, error) = match &state.status {
+            Status::Pending | Status::Running | Status::Cancelled => (String::new(), String::new()),
+            Status::Completed(output) => (output.to_string(), String::new()),
+            Status::Faulted(error) => (String::new(), error.to_value().to_string()),
         };
         Self {
             id: run.id.to_string(),
@@ -100,7 +110,7 @@ impl RunRow {
             workflow: run.workflow.1.clone(),
             version: run.workflow.2.clone(),
             definition_hash: run.definition.to_string(),
-            status: status.to_owned(),
+            status: Self::status_of(state).to_owned(),
             submitted_by: run.submitted_by.clone(),
             created_ms: signed(state.accepted_at.unwrap_or(state.started_at).0),
             updated_ms: signed(state.updated_at.0),
@@ -116,30 +126,80 @@ impl RunRow {
     }
 }
 
-/// One event.
+/// The events of one move.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
 #[diesel(table_name = journal)]
 #[allow(missing_docs)]
 pub struct JournalRow {
     pub run_id: String,
+    /// Of the last event.
     pub seq: i64,
-    pub kind: String,
-    pub pointer: String,
-    pub event: String,
+    /// A list in JSON, or a reference to it.
+    pub events: String,
     pub at_ms: i64,
 }
 
 impl JournalRow {
-    /// The row of an event.
-    pub fn of(run: &str, seq: u64, event: &Event) -> Result<Self, serde_json::Error> {
+    /// The row of a move's events, the last of which has the number `seq`.
+    pub fn of(run: &str, seq: u64, events: &[Event]) -> Result<Self, serde_json::Error> {
         Ok(Self {
             run_id: run.to_owned(),
             seq: signed(seq),
-            kind: event.fact.kind().to_owned(),
-            pointer: event.fact.pointer().to_owned(),
-            event: serde_json::to_string(event)?,
-            at_ms: signed(event.at.0),
+            events: serde_json::to_string(events)?,
+            at_ms: events.last().map_or(0, |event| signed(event.at.0)),
         })
+    }
+}
+
+/// A run's whole state.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
+#[diesel(table_name = snapshots)]
+#[allow(missing_docs)]
+pub struct SnapshotRow {
+    pub run_id: String,
+    pub seq: i64,
+    /// In JSON, or a reference to it.
+    pub state: String,
+}
+
+impl SnapshotRow {
+    /// The row of a state.
+    pub fn of(state: &State) -> Result<Self, serde_json::Error> {
+        Ok(Self { run_id: state.run.id.to_string(), seq: signed(state.seq), state: serde_json::to_string(state)? })
+    }
+}
+
+/// What a run has to tell another.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
+#[diesel(table_name = errands)]
+#[allow(missing_docs)]
+pub struct ErrandRow {
+    pub id: String,
+    pub partition: i32,
+    pub run_id: String,
+    pub tenant: String,
+    /// The effect, in JSON.
+    pub errand: String,
+}
+
+impl ErrandRow {
+    /// The errands among the effects of the move that led to `state`.
+    pub fn all(state: &State, effects: &[Effect]) -> Result<Vec<Self>, serde_json::Error> {
+        let row = |(index, effect): (usize, &Effect)| {
+            Ok(Self {
+                id: Self::id(state, index),
+                partition: partition_of(&state.run.tenant, &state.run.id),
+                run_id: state.run.id.to_string(),
+                tenant: state.run.tenant.to_string(),
+                errand: serde_json::to_string(effect)?,
+            })
+        };
+        effects.iter().enumerate().filter(|(_, effect)| effect.is_errand()).map(row).collect()
+    }
+
+    /// The id of the errand that is the effect at this place of the move that led to `state`.
+    pub fn id(state: &State, index: usize) -> String {
+        format!("{}/{}/{index}", state.run.id, state.seq)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The kernel's tables, as `migrations/` creates them.
 
 diesel::table! {
-    partitions (id) { id -> Integer, epoch -> BigInt, }
+    partitions (id) { id -> Integer, epoch -> BigInt, owner -> Text, }
 }
 
 diesel::table! {
@@ -24,7 +24,7 @@ diesel::table! {
 
 diesel::table! {
     journal (run_id, seq) {
-        run_id -> Text, seq -> BigInt, kind -> Text, pointer -> Text, event -> Text, at_ms -> BigInt,
+        run_id -> Text, seq -> BigInt, events -> Text, at_ms -> BigInt,
     }
 }
 
@@ -60,4 +60,16 @@ diesel::table! {
     registrations (tenant, key, value_digest, run_id) {
         tenant -> Text, key -> Text, value_digest -> Text, run_id -> Text, registered_ms -> BigInt,
     }
+}
+
+diesel::table! {
+    snapshots (run_id) { run_id -> Text, seq -> BigInt, state -> Text, }
+}
+
+diesel::table! {
+    members (id) { id -> Text, beat -> BigInt, }
+}
+
+diesel::table! {
+    errands (id) { id -> Text, partition -> Integer, run_id -> Text, tenant -> Text, errand -> Text, }
 }

@@ -3,7 +3,9 @@
 mod calls;
 mod crash;
 mod examples;
+mod fairness;
 mod reviews;
 mod router;
 mod store;
 mod system;
+mod workers;

@@ -8,7 +8,8 @@ use orrery_kernel::domain::definition::{self, Definition};
 use orrery_kernel::domain::state::State;
 use orrery_kernel::domain::transition::{Transition, transition};
 use orrery_kernel::store::{
-    Committed, DefinitionRow, Deployed, KernelStore, Move, Page, RunFilter, StartKey, partition_of,
+    Committed, DefinitionRow, Deployed, Entry, Found, KernelStore, Move, Page, RunFilter, StartKey, decode,
+    partition_of,
 };
 use orrery_testkit::PostgresServer;
 use orrery_types::{TaskId, TenantId, UnixMillis};
@@ -19,8 +20,8 @@ fn sleeper() -> Definition {
         .unwrap()
 }
 
-fn start(definition: &Definition, id: &str) -> Transition {
-    let run = Run {
+fn fresh(definition: &Definition, id: &str) -> State {
+    State::new(Run {
         id: TaskId::new(id).unwrap(),
         tenant: TenantId::new("acme").unwrap(),
         workflow: ("t".into(), "n".into(), "1.0.0".into()),
@@ -34,52 +35,93 @@ fn start(definition: &Definition, id: &str) -> Transition {
         parent: None,
         depth: 0,
         traceparent: String::new(),
-            priority: 0,
-    };
-    transition(&State::new(run), definition, Command::Start, UnixMillis(1_000)).unwrap()
+        priority: 0,
+    })
 }
 
-fn rows(moved: &Transition, epoch: i64, key: Option<&str>) -> Move {
+/// The move that a command makes, and its rows.
+fn moved(
+    before: &State,
+    definition: &Definition,
+    command: Command,
+    at: u64,
+    epoch: i64,
+    key: Option<&str>,
+) -> (Transition, Entry) {
+    let moved = transition(before, definition, command, UnixMillis(at)).unwrap();
     let key = key.map(|key| StartKey { key: key.into(), request_digest: "d".into() });
-    Move::new(&moved.state, &moved.events, epoch, Vec::new(), key).unwrap()
+    let rows = Move::new(before, &moved, epoch, Vec::new(), key).unwrap();
+    (moved, Entry::Move(Box::new(rows)))
+}
+
+async fn replayed(store: &KernelStore, id: &str) -> Option<State> {
+    match store.load("acme".into(), id.into()).await.unwrap() {
+        Found::UnderWay(stored) => {
+            let snapshot = stored.snapshot.map(|text| serde_json::from_str(&text).unwrap());
+            State::resume(snapshot, stored.events.iter().flat_map(|text| decode(text).unwrap()))
+        }
+        Found::Over | Found::Nothing => None,
+    }
 }
 
 async fn holds(store: KernelStore) {
-    let all: Vec<i32> = (0..64).collect();
-    let first = store.recover(all.clone()).await.unwrap();
-    assert!(first.states.is_empty());
-    let epoch = first.epochs[0].1;
+    let (me, all) = ("one".to_owned(), (0..64).collect::<Vec<i32>>());
+    let cluster = store.beat(me.clone()).await.unwrap();
+    assert_eq!(cluster.members, [(me.clone(), 1)]);
+    let seen = cluster.partitions.iter().map(|(id, epoch, _)| (*id, *epoch)).collect::<Vec<_>>();
+    let taken = store.take(me.clone(), seen.clone()).await.unwrap();
+    assert_eq!(taken.iter().map(|(id, _)| *id).collect::<Vec<_>>(), all);
+    assert!(store.take("late".into(), seen).await.unwrap().is_empty(), "who saw an older epoch takes nothing");
+    let epoch = taken[0].1;
     let definition = sleeper();
 
     // A batch: one new run, one under a key that the first of the batch has taken.
-    let (one, two) = (start(&definition, "task_a"), start(&definition, "task_b"));
-    let outcomes = store.commit(vec![rows(&one, epoch, Some("k")), rows(&two, epoch, Some("k"))]).await.unwrap();
+    let (a, b) = (fresh(&definition, "task_a"), fresh(&definition, "task_b"));
+    let (one, first) = moved(&a, &definition, Command::Start, 1_000, epoch, Some("k"));
+    let (_, second) = moved(&b, &definition, Command::Start, 1_000, epoch, Some("k"));
+    let outcomes = store.commit(vec![first.clone(), second]).await.unwrap();
     assert_eq!(outcomes[0], Committed::Done);
     assert_eq!(outcomes[1], Committed::Duplicate { run: "task_a".into(), request_digest: "d".into() });
+    assert!(replayed(&store, "task_a").await.unwrap() == one.state, "what is read back is what was committed");
+    assert_eq!(store.load("other".into(), "task_a".into()).await.unwrap(), Found::Nothing, "another tenant's");
 
     // K-9: a new owner fences the old one, whose other moves in the batch are judged by their own partition.
     let partition = partition_of(&one.state.run.tenant, &one.state.run.id);
-    let mine = store.recover(vec![partition]).await.unwrap();
-    assert_eq!(mine.epochs, [(partition, epoch + 1)]);
-    assert!(mine.states == [one.state.clone()], "the recovered state is the committed one");
-    let woken = transition(&one.state, &definition, Command::Wake, UnixMillis(10_000_000)).unwrap();
+    assert_eq!(store.take("two".into(), vec![(partition, epoch)]).await.unwrap(), [(partition, epoch + 1)]);
+    let (_, stale) = moved(&one.state, &definition, Command::Wake, 10_000_000, epoch, None);
     let other = (0..)
         .map(|index| format!("task_o{index}"))
         .find(|id| partition_of(&one.state.run.tenant, &TaskId::new(id).unwrap()) != partition);
-    let other = start(&definition, &other.unwrap());
-    let outcomes = store.commit(vec![rows(&woken, epoch, None), rows(&other, epoch, None)]).await.unwrap();
-    assert_eq!(outcomes, [Committed::Fenced, Committed::Done]);
+    let (_, other) = moved(&fresh(&definition, &other.unwrap()), &definition, Command::Start, 1_000, epoch, None);
+    assert_eq!(store.commit(vec![stale, other.clone()]).await.unwrap(), [Committed::Fenced, Committed::Done]);
     let stored = store.run("acme".into(), "task_a".into()).await.unwrap().unwrap();
     assert_eq!(stored.status, "waiting", "the fenced move left no trace");
 
-    // The new owner's move is taken; the run is over and no longer recovered nor timed.
-    assert_eq!(store.timers().await.unwrap().len(), 2);
-    assert_eq!(store.commit(vec![rows(&woken, epoch + 1, None)]).await.unwrap(), [Committed::Done]);
-    let timers = store.timers().await.unwrap();
-    assert_eq!(timers.len(), 1);
-    assert_eq!(store.recover(vec![partition]).await.unwrap().states.len(), 0);
-    let history = store.history("task_a".into(), 0, 100).await.unwrap();
-    assert_eq!(history.iter().map(|row| row.seq).collect::<Vec<_>>(), (1..=history.len() as i64).collect::<Vec<_>>());
+    // A move whose place is taken, as after a commit that took effect but was reported as failed, harms no other.
+    let (_, woken) = moved(&one.state, &definition, Command::Wake, 10_000_000, epoch + 1, None);
+    let third = moved(&fresh(&definition, "task_c"), &definition, Command::Start, 1_000, 0, None).0;
+    let third_partition = partition_of(&third.state.run.tenant, &third.state.run.id);
+    let third_epoch = if third_partition == partition { epoch + 1 } else { epoch };
+    let (_, third) = moved(&fresh(&definition, "task_c"), &definition, Command::Start, 1_000, third_epoch, None);
+    let outcomes = store.commit(vec![other, third]).await.unwrap();
+    assert_eq!(outcomes, [Committed::Stale, Committed::Done]);
+
+    // The new owner's move is taken; the run is over and no longer timed.
+    assert_eq!(store.timers(all.clone(), i64::MAX, 10).await.unwrap().len(), 3);
+    assert_eq!(store.timers(vec![partition], 1_000, 10).await.unwrap().len(), 0, "not before it is due");
+    assert_eq!(store.commit(vec![woken]).await.unwrap(), [Committed::Done]);
+    assert_eq!(store.timers(all, i64::MAX, 10).await.unwrap().len(), 2);
+    assert_eq!(store.load("acme".into(), "task_a".into()).await.unwrap(), Found::Over);
+    let history = store.journal("task_a".into(), 0, 100).await.unwrap();
+    let events: Vec<usize> = history.iter().map(|row| decode(&row.events).unwrap().len()).collect();
+    assert_eq!(history.last().unwrap().seq, events.iter().sum::<usize>() as i64, "a gap in the journal");
+
+    // Who signs off leaves its partitions to the others.
+    store.forget(me).await.unwrap();
+    let cluster = store.beat("two".into()).await.unwrap();
+    assert_eq!(cluster.members, [("two".to_owned(), 1)]);
+    let owned: Vec<i32> = cluster.partitions.iter().filter(|row| !row.2.is_empty()).map(|row| row.0).collect();
+    assert_eq!(owned, [partition]);
 
     // Registrations: idempotent, and only those before count.
     let register = |run: &str, at| store.register("acme".into(), "plate".into(), "v".into(), run.into(), at);
@@ -102,7 +144,7 @@ async fn holds(store: KernelStore) {
     assert!(matches!(store.deploy(row("h1")).await.unwrap(), Deployed::Unchanged(_)));
     assert_eq!(store.deploy(row("h2")).await.unwrap(), Deployed::Conflicting("h1".into()));
     let page = Page { before: None, limit: 10 };
-    assert_eq!(store.runs("acme".into(), RunFilter::default(), page).await.unwrap().len(), 2);
+    assert_eq!(store.runs("acme".into(), RunFilter::default(), page).await.unwrap().len(), 3);
 }
 
 #[tokio::test]

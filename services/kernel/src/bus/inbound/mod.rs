@@ -17,6 +17,8 @@ use crate::store::Page;
 
 /// Calls of one kind at the same time.
 const CALLS: usize = 256;
+/// Callers that wait for the end of a task hold next to nothing.
+const WAITS: usize = 4_096;
 const PAGE_DEFAULT: u32 = 50;
 const PAGE_MAX: u32 = 500;
 
@@ -29,6 +31,7 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle(verbs::kernel::DEFINITIONS, CALLS, api.answer(Api::definitions))
         .handle(verbs::kernel::START, CALLS, api.answer(Api::start))
         .handle(verbs::kernel::GET, CALLS, api.answer(Api::get))
+        .handle(verbs::kernel::WAIT, WAITS, api.answer(Api::wait))
         .handle(verbs::kernel::LIST, CALLS, api.answer(Api::list))
         .handle(verbs::kernel::CANCEL, CALLS, api.answer(Api::cancel))
         .handle(verbs::kernel::HISTORY, CALLS, api.answer(Api::history))

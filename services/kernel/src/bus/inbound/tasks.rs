@@ -1,12 +1,13 @@
 //! Starting, reading and cancelling tasks.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use orrery_bus::CallContext;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{
-    CancelTaskRequest, GetTaskRequest, ListTasksReply, ListTasksRequest, StartTaskRequest, Task, TaskHistoryReply,
-    TaskHistoryRequest,
+    CancelTaskRequest, GetTaskRequest, ListTasksReply, ListTasksRequest, StartTaskRequest, Task, TaskEvent,
+    TaskHistoryReply, TaskHistoryRequest, WaitTaskRequest,
 };
 use orrery_types::{TaskId, TenantId, UnixMillis};
 use serde_json::Value;
@@ -17,7 +18,9 @@ use crate::actors::partition::Start;
 use crate::bus::convert;
 use crate::domain::command::{Command, Reject, Run};
 use crate::error::ActError;
-use crate::store::{JournalRow, RunFilter, RunRow, StartKey};
+use crate::kernel::Acted;
+use crate::payloads;
+use crate::store::{RunFilter, RunRow, StartKey, partition_of};
 
 /// Longest input of a task; files belong in attachments.
 const INPUT_BYTES_MAX: usize = 512 * 1024;
@@ -28,6 +31,13 @@ const KEY_BYTES_MAX: usize = 256;
 const EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 const EVENTS_DEFAULT: u32 = 200;
 const EVENTS_MAX: u32 = 1_000;
+
+/// Time to send an answer within the caller's deadline.
+const ANSWER: Duration = Duration::from_millis(100);
+/// A task that is watched is looked at this often all the same: its owner may change.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Ids drawn before one of another partition is taken.
+const ID_TRIES: usize = 1_000;
 
 impl Api {
     pub(super) async fn start(self, _context: CallContext, request: StartTaskRequest) -> Result<Task, Error> {
@@ -59,8 +69,9 @@ impl Api {
             return Err(Error::new(ErrorCode::DeadlineExceeded, "the task's deadline is in the past"));
         }
         let (row, definition) = self.kernel.definitions.resolve(tenant.as_str(), &request.workflow).await?;
+        let id = self.new_id(&tenant);
         let run = Run {
-            id: TaskId::from_uuid(Uuid::now_v7()),
+            id: id.clone(),
             tenant: tenant.clone(),
             workflow: (row.namespace, row.name, row.version),
             definition: definition.hash,
@@ -77,7 +88,7 @@ impl Api {
         };
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         match self.kernel.start(Start { run, definition, key }).await {
-            Ok(state) => Ok(convert::task(RunRow::of(&state))),
+            Ok(acted) => self.acted(acted, &tenant, &id).await,
             Err(ActError::Duplicate { run, request_digest }) => {
                 self.duplicate(&tenant, run, &request_digest, &digest).await
             }
@@ -85,22 +96,55 @@ impl Api {
         }
     }
 
+    /// An id in a partition of this process, so that a start need not be forwarded.
+    fn new_id(&self, tenant: &TenantId) -> TaskId {
+        let fresh = || TaskId::from_uuid(Uuid::now_v7());
+        let here = |id: &TaskId| self.kernel.owns(partition_of(tenant, id));
+        std::iter::repeat_with(fresh).take(ID_TRIES).find(here).unwrap_or_else(fresh)
+    }
+
+    async fn acted(&self, acted: Acted, tenant: &TenantId, run: &TaskId) -> Result<Task, Error> {
+        Ok(convert::task(match acted {
+            Acted::Here(state) => RunRow::of(&state),
+            Acted::There => self.kernel.row(tenant, run.as_str()).await?,
+        }))
+    }
+
     async fn duplicate(&self, tenant: &TenantId, run: String, seen: &str, digest: &str) -> Result<Task, Error> {
         if seen != digest {
             let message = format!("the idempotency key was used before for another request, which started {run}");
             return Err(Error::new(ErrorCode::Conflict, message));
         }
-        Ok(Task { duplicate: true, ..convert::task(self.row(tenant, &run).await?) })
-    }
-
-    pub(super) async fn row(&self, tenant: &TenantId, id: &str) -> Result<RunRow, Error> {
-        let row = self.kernel.store.run(tenant.to_string(), id.to_owned()).await?;
-        row.ok_or_else(|| Error::new(ErrorCode::NotFound, format!("there is no task {id:?}")))
+        Ok(Task { duplicate: true, ..convert::task(self.kernel.row(tenant, &run).await?) })
     }
 
     pub(super) async fn get(self, _context: CallContext, request: GetTaskRequest) -> Result<Task, Error> {
         let (tenant, _) = convert::caller(request.caller)?;
-        Ok(convert::task(self.row(&tenant, &request.task_id).await?))
+        Ok(convert::task(self.kernel.row(&tenant, &request.task_id).await?))
+    }
+
+    /// As `get`, but answers when the task is over or the time has passed.
+    pub(super) async fn wait(self, context: CallContext, request: WaitTaskRequest) -> Result<Task, Error> {
+        let (tenant, _) = convert::caller(request.caller)?;
+        let asked = Duration::from_millis(request.within_ms);
+        // The answer itself needs a moment.
+        let until = Instant::now() + asked.min(context.remaining()?.saturating_sub(ANSWER));
+        loop {
+            let row = self.kernel.row(&tenant, &request.task_id).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            if row.finished_ms > 0 || left.is_zero() {
+                return Ok(convert::task(row));
+            }
+            let run = TaskId::new(&row.id).map_err(|error| convert::invalid(error.to_string()))?;
+            match self.kernel.ended(&tenant, &run, left.min(LOOK_AGAIN)).await {
+                Ok(()) => {}
+                // Its owner is not there just now; the row says more, a little later.
+                Err(error) => {
+                    tracing::debug!(task.id = %run, %error, "a task cannot be watched");
+                    tokio::time::sleep(left.min(Duration::from_millis(200))).await;
+                }
+            }
+        }
     }
 
     pub(super) async fn list(self, _context: CallContext, request: ListTasksRequest) -> Result<ListTasksReply, Error> {
@@ -110,19 +154,23 @@ impl Api {
         let limit = page.limit;
         let rows = self.kernel.store.runs(tenant.to_string(), filter, page).await?;
         let next_cursor = next_cursor(rows.last().map(|row| row.id.clone()), rows.len(), limit);
-        Ok(ListTasksReply { tasks: rows.into_iter().map(convert::task).collect(), next_cursor })
+        // What is too long for a row is read with the task itself.
+        let shown =
+            |row: RunRow| RunRow { input: payloads::shown(row.input), output: payloads::shown(row.output), ..row };
+        let tasks = rows.into_iter().map(|row| convert::task(shown(row))).collect();
+        Ok(ListTasksReply { tasks, next_cursor })
     }
 
     pub(super) async fn cancel(self, _context: CallContext, request: CancelTaskRequest) -> Result<Task, Error> {
         let (tenant, person) = convert::caller(request.caller)?;
-        let row = self.row(&tenant, &request.task_id).await?;
+        let row = self.kernel.row(&tenant, &request.task_id).await?;
         let id = TaskId::new(&row.id).map_err(|error| convert::invalid(error.to_string()))?;
         let command = Command::Cancel { by: person.principal, reason: request.reason };
         match self.kernel.act(&tenant, &id, command).await {
-            Ok(state) => Ok(convert::task(RunRow::of(&state))),
+            Ok(acted) => self.acted(acted, &tenant, &id).await,
             // Cancelling what is over changes nothing; the answer says how it ended.
             Err(ActError::Rejected(Reject::Over) | ActError::Unknown) => {
-                let row = self.row(&tenant, &request.task_id).await?;
+                let row = self.kernel.row(&tenant, &request.task_id).await?;
                 if row.finished_ms == 0 {
                     let message = "the journal of this task cannot be read; `orrery status` and the log say why";
                     return Err(Error::new(ErrorCode::DataCorrupted, message));
@@ -140,30 +188,52 @@ impl Api {
     ) -> Result<TaskHistoryReply, Error> {
         let (tenant, _) = convert::caller(request.caller)?;
         // Read before the events: a task that is over by now has none after those that follow.
-        let row = self.row(&tenant, &request.task_id).await?;
+        let row = self.kernel.row(&tenant, &request.task_id).await?;
         let limit = if request.limit == 0 { EVENTS_DEFAULT } else { request.limit.min(EVENTS_MAX) };
         let after = i64::try_from(request.after_seq).unwrap_or(i64::MAX);
-        let rows = self.kernel.store.history(row.id, after, i64::from(limit)).await?;
-        let rows = within_message(rows);
-        let last = rows.last().map_or(after, |row| row.seq);
-        let finished = row.finished_ms > 0 && last >= row.seq;
-        Ok(TaskHistoryReply { events: rows.into_iter().map(convert::event).collect(), finished })
+        let moves = self.kernel.store.journal(row.id.clone(), after, i64::from(limit)).await?;
+        let mut events = EventPage::new(limit);
+        for it in moves {
+            let last = u64::try_from(it.seq).unwrap_or(0);
+            let found = self.kernel.events(&tenant, it.events).await?;
+            let first = (last + 1).saturating_sub(found.len() as u64);
+            for (seq, event) in (first..).zip(&found).filter(|(seq, _)| *seq > request.after_seq) {
+                events.add(convert::event(&row.id, seq, event));
+            }
+            if events.is_full {
+                break;
+            }
+        }
+        let last = events.taken.last().map_or(request.after_seq, |event| event.seq);
+        let finished = row.finished_ms > 0 && last >= u64::try_from(row.seq).unwrap_or(0);
+        Ok(TaskHistoryReply { events: events.taken, finished })
     }
 }
 
-/// As many events as one message takes, and at least one: what an event that is too large itself holds is left out.
-fn within_message(rows: Vec<JournalRow>) -> Vec<JournalRow> {
-    let mut taken = Vec::new();
-    let mut bytes = 0;
-    for mut row in rows {
-        bytes += row.event.len();
-        if bytes > EVENTS_BYTES_MAX && !taken.is_empty() {
-            break;
+/// As many events as were asked for and one message takes, and at least one: what an event that is too large itself holds
+/// is left out.
+struct EventPage {
+    limit: usize,
+    taken: Vec<TaskEvent>,
+    bytes: usize,
+    is_full: bool,
+}
+
+impl EventPage {
+    fn new(limit: u32) -> Self {
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), taken: Vec::new(), bytes: 0, is_full: false }
+    }
+
+    fn add(&mut self, mut event: TaskEvent) {
+        let bytes = event.data_json.len();
+        self.is_full |= self.taken.len() >= self.limit || (self.bytes + bytes > EVENTS_BYTES_MAX && self.bytes > 0);
+        if self.is_full {
+            return;
         }
         if bytes > EVENTS_BYTES_MAX {
-            row.event = serde_json::json!({ "fact": { "omitted_bytes": row.event.len() } }).to_string();
+            event.data_json = serde_json::json!({ "omitted_bytes": bytes }).to_string();
         }
-        taken.push(row);
+        self.bytes += bytes;
+        self.taken.push(event);
     }
-    taken
 }

@@ -1,6 +1,7 @@
 //! Workers outside: leases, heartbeats, results. Each refusal says which it is in `detail.refusal`, so that a worker can tell
 //! what to do without reading the message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orrery_bus::WORK_ACK_WAIT;
@@ -19,6 +20,7 @@ use crate::domain::fault::{Fault, Standard};
 use crate::domain::state::{Activity, State};
 use crate::domain::work::{self, Stage, Work};
 use crate::error::ActError;
+use crate::kernel::Acted;
 use crate::leases::{AT_LIMIT, Place};
 use crate::store::{Beat, WorkRow, work_status};
 
@@ -153,12 +155,23 @@ impl Api {
             let attempt = u32::try_from(row.attempt).unwrap_or(0);
             let command = Command::StartWork { key: row.key.clone(), attempt, worker: request.worker.clone() };
             match kernel.act(&tenant, &run, command).await {
-                Ok(state) => return Ok(LeaseWorkReply { work: lease(&state, &row), retry_after_ms: 0 }),
+                Ok(acted) => {
+                    let state = self.state(acted, &tenant, &run).await?;
+                    return Ok(LeaseWorkReply { work: lease(&state, &row), retry_after_ms: 0 });
+                }
                 Err(ActError::Rejected(Reject::Stale | Reject::Over) | ActError::Unknown) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(later(CONTENDED))
+    }
+
+    /// The state after a command, wherever it was acted on.
+    async fn state(&self, acted: Acted, tenant: &TenantId, run: &TaskId) -> Result<Arc<State>, ActError> {
+        match acted {
+            Acted::Here(state) => Ok(state),
+            Acted::There => self.kernel.load(tenant, run).await?.map(|(state, _)| state).ok_or(ActError::Unknown),
+        }
     }
 
     async fn work_row(&self, tenant: &TenantId, key: &str) -> Result<(WorkRow, TaskId), Error> {
@@ -237,7 +250,8 @@ impl Api {
             retryable: !request.non_retryable,
         };
         match self.kernel.act(&tenant, &run, command).await {
-            Ok(state) => {
+            Ok(acted) => {
+                let state = self.state(acted, &tenant, &run).await?;
                 let until = work_in(&state, &row.key).and_then(|(_, work)| match work.stage {
                     Stage::Backoff { until } => Some(until.0),
                     _ => None,

@@ -112,6 +112,12 @@ impl<T: Clone + Eq + Hash> Scheduler<T> {
         true
     }
 
+    /// Forgets the requests that wait and do not hold.
+    pub fn retain(&mut self, holds: impl Fn(&T) -> bool) {
+        let gone: Vec<T> = self.places.keys().filter(|item| !holds(item)).cloned().collect();
+        gone.iter().for_each(|item| drop(self.remove(item)));
+    }
+
     /// Gives a slot to who is next.
     pub fn next(&mut self, now: UnixMillis) -> Next<T> {
         if self.in_use >= self.policy.slots {

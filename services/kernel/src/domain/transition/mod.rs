@@ -31,7 +31,7 @@ use super::effect::Effect;
 use super::event::{Event, Fact};
 use super::expression::EvaluationError;
 use super::fault::{Fault, Standard};
-use super::state::{Activity, Frame, FrameId, State};
+use super::state::{Frame, FrameId, State};
 
 /// Steps that one run may take in all; an endless loop ends here with a typed error (K-6).
 pub const STEPS_MAX: u64 = 100_000;
@@ -95,20 +95,11 @@ pub fn transition(
     Ok(Transition { state: machine.state, events: machine.events, effects: machine.effects })
 }
 
-/// Effects that a recovered run may not have done, or not to the end. Doing them again is harmless (K-4).
+/// Effects that a recovered run may not have done, or not to the end, beside its errands. Doing them again is harmless (K-4).
 pub fn unfinished(state: &State) -> Vec<Effect> {
-    let effects = state.frames.values().filter_map(|frame| match &frame.activity {
-        Activity::Call { .. } => call::effect(frame),
-        Activity::Child { .. } => run::effect(&state.run, frame),
-        _ => None,
-    });
-    let ready = state.frames.values().any(|frame| is_ready(state, frame));
-    effects.chain(ready.then_some(Effect::Continue)).collect()
-}
-
-/// A list that stopped between two steps.
-fn is_ready(state: &State, frame: &Frame) -> bool {
-    matches!(frame.activity, Activity::List { .. }) && state.children(frame.id).next().is_none()
+    let calls = state.frames.values().filter_map(call::effect);
+    let ready = state.frames.values().any(|frame| state.is_ready(frame));
+    calls.chain(ready.then_some(Effect::Continue)).collect()
 }
 
 /// What is left to do in a transition.
@@ -141,7 +132,7 @@ impl Machine<'_> {
 
     /// Queues every list that stopped between two steps.
     fn proceed(&mut self) {
-        let ready = self.state.frames.values().filter(|frame| is_ready(&self.state, frame));
+        let ready = self.state.frames.values().filter(|frame| self.state.is_ready(frame));
         self.agenda.extend(ready.map(|frame| Next::Step(frame.id)));
     }
 

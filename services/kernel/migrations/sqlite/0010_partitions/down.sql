@@ -1,0 +1,8 @@
+DROP INDEX runs_active;
+DROP TABLE errands;
+ALTER TABLE partitions DROP COLUMN owner;
+DROP TABLE members;
+DROP TABLE snapshots;
+ALTER TABLE journal RENAME COLUMN events TO event;
+ALTER TABLE journal ADD COLUMN pointer TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal ADD COLUMN kind TEXT NOT NULL DEFAULT '';

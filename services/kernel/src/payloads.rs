@@ -1,0 +1,83 @@
+//! Texts that are too long for a row live in the object store, named by their digest; the row holds a reference.
+
+use orrery_bus::{Blobs, Bus};
+use orrery_errors::{Error, ErrorCode};
+use orrery_proto::v1::BlobRef;
+use orrery_types::TenantId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+/// Longest text that a row holds itself.
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+/// Longest that is read back: the events of one move, or a whole state.
+const READ_BYTES_MAX: u64 = 512 * 1024 * 1024;
+const MEDIA_TYPE: &str = "application/json";
+
+/// How a reference begins; no JSON text does.
+const REFERENCE: &str = "payload:";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Place {
+    key: String,
+    sha256: String,
+    size_bytes: u64,
+}
+
+/// The way to the object store.
+#[allow(missing_debug_implementations)] // the object store has none
+pub struct Payloads {
+    bus: Bus,
+    blobs: OnceCell<Blobs>,
+}
+
+impl Payloads {
+    /// Opens the store at its first use.
+    pub fn new(bus: Bus) -> Self {
+        Self { bus, blobs: OnceCell::new() }
+    }
+
+    async fn blobs(&self) -> Result<&Blobs, Error> {
+        self.blobs.get_or_try_init(|| self.bus.blobs()).await
+    }
+
+    /// Stores a text that is too long and puts a reference in its place. Done before the row is committed, so that a row
+    /// never refers to what is not there.
+    pub async fn offload(&self, tenant: &TenantId, text: &mut String) -> Result<(), Error> {
+        if text.len() <= INLINE_BYTES_MAX {
+            return Ok(());
+        }
+        let blob = self.blobs().await?.put(tenant, text.as_bytes(), MEDIA_TYPE, "payload").await?;
+        let payload = Place { key: blob.key, sha256: blob.sha256, size_bytes: blob.size_bytes };
+        let payload = serde_json::to_string(&payload).map_err(|error| damaged(&error))?;
+        *text = format!("{REFERENCE}{payload}");
+        Ok(())
+    }
+
+    /// The text that a row stands for.
+    pub async fn fetch(&self, tenant: &TenantId, text: String) -> Result<String, Error> {
+        let Some(payload) = text.strip_prefix(REFERENCE) else { return Ok(text) };
+        let payload: Place = serde_json::from_str(payload).map_err(|error| damaged(&error))?;
+        let blob = BlobRef {
+            key: payload.key,
+            sha256: payload.sha256,
+            size_bytes: payload.size_bytes,
+            media_type: MEDIA_TYPE.to_owned(),
+            name: "payload".to_owned(),
+        };
+        let bytes = self.blobs().await?.get(tenant, &blob, READ_BYTES_MAX).await?;
+        String::from_utf8(bytes).map_err(|error| damaged(&error))
+    }
+}
+
+/// The text of a row as it may stand in a list: of one that is stored elsewhere, the length.
+pub fn shown(text: String) -> String {
+    match text.strip_prefix(REFERENCE).map(serde_json::from_str::<Place>) {
+        Some(Ok(place)) => serde_json::json!({ "omitted_bytes": place.size_bytes }).to_string(),
+        Some(Err(_)) => String::new(),
+        None => text,
+    }
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorCode::DataCorrupted, format!("a stored payload cannot be read: {error}"))
+}

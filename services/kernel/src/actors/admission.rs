@@ -27,7 +27,19 @@ const SLEEP_MAX: Duration = Duration::from_secs(5);
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
-type Waiting = (TenantId, TaskId);
+/// A run, and the partition by which it is let go.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Waiting {
+    partition: i32,
+    tenant: TenantId,
+    run: TaskId,
+}
+
+impl Waiting {
+    fn new(tenant: &TenantId, run: &TaskId) -> Self {
+        Self { partition: partition_of(tenant, run), tenant: tenant.clone(), run: run.clone() }
+    }
+}
 
 /// Owns the slots of runs and the order of those that are pending.
 pub struct Admission {
@@ -37,7 +49,7 @@ pub struct Admission {
 
 struct Inner {
     scheduler: Scheduler<Waiting>,
-    executing: HashMap<TaskId, Arc<Lane>>,
+    executing: HashMap<TaskId, (i32, Arc<Lane>)>,
 }
 
 impl fmt::Debug for Admission {
@@ -75,7 +87,7 @@ impl Admission {
         if !inner.scheduler.try_take(&lane, UnixMillis::now()) {
             return Command::Accept;
         }
-        inner.executing.insert(run.id.clone(), Arc::new(lane));
+        inner.executing.insert(run.id.clone(), (partition_of(&run.tenant, &run.id), Arc::new(lane)));
         Command::Start
     }
 
@@ -93,22 +105,22 @@ impl Admission {
             (true, false) => {
                 let lane = Arc::new(lane(run));
                 inner.scheduler.resume(&lane);
-                inner.executing.insert(run.id.clone(), lane);
+                inner.executing.insert(run.id.clone(), (partition_of(&run.tenant, &run.id), lane));
             }
             (false, true) => self.release(inner, &run.id),
             _ => {}
         }
         if state.status == Status::Pending {
             let since = state.accepted_at.unwrap_or(state.updated_at);
-            inner.scheduler.push((run.tenant.clone(), run.id.clone()), &lane(run), run.priority, since);
+            inner.scheduler.push(Waiting::new(&run.tenant, &run.id), &lane(run), run.priority, since);
             self.turned.notify_one();
         } else if inner.scheduler.waiting() > 0 {
-            inner.scheduler.remove(&(run.tenant.clone(), run.id.clone()));
+            inner.scheduler.remove(&Waiting::new(&run.tenant, &run.id));
         }
     }
 
     fn release(&self, inner: &mut Inner, run: &TaskId) {
-        if let Some(lane) = inner.executing.remove(run) {
+        if let Some((_, lane)) = inner.executing.remove(run) {
             inner.scheduler.release(&lane);
             if inner.scheduler.waiting() > 0 {
                 self.turned.notify_one();
@@ -120,13 +132,10 @@ impl Admission {
     pub fn let_go(&self, partition: i32) {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        let is_gone = |tenant: &str, run: &TaskId| {
-            TenantId::new(tenant).is_ok_and(|tenant| partition_of(&tenant, run) == partition)
-        };
-        let gone = inner.executing.iter().filter(|(run, lane)| is_gone(&lane.tenant, run));
+        let gone = inner.executing.iter().filter(|(_, (of, _))| *of == partition);
         let gone: Vec<TaskId> = gone.map(|(run, _)| run.clone()).collect();
         gone.iter().for_each(|run| self.release(inner, run));
-        inner.scheduler.retain(|(tenant, run)| partition_of(tenant, run) != partition);
+        inner.scheduler.retain(|waiting| waiting.partition != partition);
     }
 
     /// Puts the pending runs of a partition that this process takes over in their places.
@@ -138,7 +147,7 @@ impl Admission {
                 let lane = Lane { tenant: row.tenant, definition: row.workflow, queue: String::new() };
                 let priority = u32::try_from(row.priority).unwrap_or(0);
                 let since = UnixMillis(u64::try_from(row.since_ms).unwrap_or(0));
-                inner.scheduler.push((tenant, run), &lane, priority, since);
+                inner.scheduler.push(Waiting { partition, tenant, run }, &lane, priority, since);
             }
         }
         drop(inner);
@@ -150,7 +159,7 @@ impl Admission {
         let mut inner = self.inner.lock();
         match inner.scheduler.next(UnixMillis::now()) {
             Next::Ready(waiting, lane) => {
-                inner.executing.insert(waiting.1.clone(), lane);
+                inner.executing.insert(waiting.run.clone(), (waiting.partition, lane));
                 Ok(waiting)
             }
             Next::At(at) => Err(Some(at)),
@@ -175,8 +184,8 @@ pub fn spec(kernel: Arc<Kernel>) -> TaskSpec {
 async fn dispatch(kernel: Arc<Kernel>) {
     loop {
         let until = match kernel.admission.next() {
-            Ok((tenant, run)) => {
-                actix::spawn(begin(kernel.clone(), tenant, run));
+            Ok(waiting) => {
+                actix::spawn(begin(kernel.clone(), waiting));
                 continue;
             }
             Err(until) => until.map_or(SLEEP_MAX, |at| at.since(UnixMillis::now()).min(SLEEP_MAX)),
@@ -188,13 +197,14 @@ async fn dispatch(kernel: Arc<Kernel>) {
 }
 
 /// Starts a pending run; one that is gone or under way already gives the slot back.
-async fn begin(kernel: Arc<Kernel>, tenant: TenantId, run: TaskId) {
+async fn begin(kernel: Arc<Kernel>, waiting: Waiting) {
+    let Waiting { partition, tenant, run } = waiting;
     let mut pause = RETRY_FIRST;
     loop {
         match kernel.act(&tenant, &run, Command::Start).await {
             // Its partition has taken notice of how it stands.
             Ok(_) => return,
-            Err(error @ (ActError::Failed(_) | ActError::Moved)) if kernel.owns(partition_of(&tenant, &run)) => {
+            Err(error @ (ActError::Failed(_) | ActError::Moved)) if kernel.owns(partition) => {
                 tracing::warn!(task.id = %run, %error, "a pending task has not begun yet");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(RETRY_MAX);

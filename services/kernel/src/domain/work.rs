@@ -22,6 +22,8 @@ pub const AGEING: Duration = Duration::from_secs(10);
 const START_TO_CLOSE: Duration = Duration::from_secs(600);
 /// Shortest time between heartbeats: less would be noise of the network.
 const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
+/// Largest input; larger things belong in files.
+const INPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
 const QUEUE_BYTES_MAX: usize = 64;
 const ATTEMPTS_DEFAULT: u32 = 3;
 const DELAY_DEFAULT: Duration = Duration::from_secs(1);
@@ -263,6 +265,10 @@ impl Work {
                 .filter(|priority| *priority <= PRIORITY_MAX)
                 .ok_or_else(|| wrong(&format!("`priority` must be a whole number, 0 to {PRIORITY_MAX}")))?,
         };
+        let input = get("input").cloned().unwrap_or(Value::Null);
+        if input.to_string().len() > INPUT_BYTES_MAX {
+            return Err(wrong(&format!("`input` is longer than {INPUT_BYTES_MAX} bytes: pass a reference to a file")));
+        }
         let schema = get("schema").cloned();
         if let Some(schema) = &schema {
             violations(schema, &Value::Null).map_err(|error| wrong(&format!("`schema` is not a JSON Schema: {error}")))?;
@@ -270,7 +276,7 @@ impl Work {
         Ok(Self {
             key,
             queue: queue.to_owned(),
-            input: Arc::new(get("input").cloned().unwrap_or(Value::Null)),
+            input: Arc::new(input),
             priority: u32::try_from(priority).unwrap_or(0),
             schema,
             timeouts: Timeouts::from_value(get("timeouts"))?,

@@ -115,7 +115,9 @@ impl<T: Clone + Eq + Hash> Scheduler<T> {
     /// Forgets the requests that wait and do not hold.
     pub fn retain(&mut self, holds: impl Fn(&T) -> bool) {
         let gone: Vec<T> = self.places.keys().filter(|item| !holds(item)).cloned().collect();
-        gone.iter().for_each(|item| drop(self.remove(item)));
+        for item in gone {
+            self.remove(&item);
+        }
     }
 
     /// Gives a slot to who is next.

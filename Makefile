@@ -7,10 +7,10 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 CARGO_FLAGS := --release --workspace --locked
 
-.PHONY: help setup build demo test fmt lint clean
+.PHONY: help setup build demo test bench-kernel fmt lint clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 setup: ## install what is missing: Redis, PostgreSQL, NATS, libtorch, ONNX Runtime, PDFium, the models
 	@command -v cargo >/dev/null || { echo 'make: Rust is missing; install $(RUST_VERSION) or newer from https://rustup.rs and run make again' >&2; exit 1; }
@@ -28,6 +28,11 @@ test: setup ## formatting, lints with warnings denied, all tests
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo test $(CARGO_FLAGS) --no-fail-fast
+
+SCENARIO ?= steps
+bench-kernel: build ## load on the kernel beside Restate; SCENARIO=steps, waiting or fairness
+	restate=$$(loadtests/kernel/restate/install.sh) && .cache/target/release/orrery-loadtest-kernel --scenario $(SCENARIO) \
+	    $${restate:+--restate $$restate} --out loadtests/results/$(if $(filter steps,$(SCENARIO)),kernel,kernel-$(SCENARIO)).json
 
 fmt: ## format all sources
 	cargo fmt --all

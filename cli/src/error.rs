@@ -10,6 +10,11 @@ pub fn usage(message: impl Into<String>) -> anyhow::Error {
     Usage(message.into()).into()
 }
 
+/// The result has been printed, and it is not a success: nothing more is said, and the process exits with this code.
+#[derive(Debug, thiserror::Error)]
+#[error("exit code {0}")]
+pub struct Exit(pub u8);
+
 /// The gateway's answer when it refuses.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message} ({code})")]

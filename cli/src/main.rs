@@ -16,9 +16,9 @@ use crate::cli::Cli;
 use crate::output::Output;
 
 /// Something failed; the message says what to do.
-const FAILED: u8 = 1;
+pub const FAILED: u8 = 1;
 /// The command was given wrongly, as clap reports it, too.
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -28,6 +28,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(error::Exit(code)) = error.downcast_ref() {
+                return ExitCode::from(*code);
+            }
             output.error(&error);
             ExitCode::from(if error.is::<error::Usage>() { USAGE } else { FAILED })
         }

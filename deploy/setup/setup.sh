@@ -229,7 +229,7 @@ link_cache() {
 # build output would take each other's programs for their own. The sources of one that did not build last count as new.
 claim_build_output() {
     [[ -f $state/checkout && $(<"$state/checkout") == "$checkout" ]] && return
-    (cd "$checkout" && find Cargo.toml proto shared services cli -type f -exec touch {} +)
+    (cd "$checkout" && find Cargo.toml proto shared services cli loadtests -type f -exec touch {} +)
     echo "$checkout" >"$state/checkout"
 }
 

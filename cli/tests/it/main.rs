@@ -10,3 +10,4 @@ mod offline;
 mod outages;
 mod trace;
 mod up;
+mod workflow;

@@ -7,6 +7,7 @@ mod bus;
 pub mod config;
 mod definitions;
 pub mod domain;
+pub mod embedded;
 pub mod error;
 mod kernel;
 mod leases;

@@ -1,6 +1,8 @@
 //! Who may publish and listen where. NATS enforces it: each service connects as its own user with only these subjects.
 
-use crate::subjects::{self, BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, KERNEL_MEMBERS, SERVICES, STREAM_AUDIT, STREAM_EVENTS};
+use crate::subjects::{
+    self, BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, KERNEL_MEMBERS, SERVICES, STREAM_AUDIT, STREAM_EVENTS,
+};
 
 /// User that creates streams and buckets, and reads the health of all.
 pub const OPERATOR: &str = "operator";

@@ -73,6 +73,9 @@ pub fn server_config(credentials: &Credentials, port: i32, store: &Path) -> Stri
          server_name: orrery\n\
          max_payload: {PAYLOAD_BYTES_MAX}\n\
          max_pending: 268435456\n\
+         # A process that hangs keeps its connection, and with it its part of the calls: it is cut off within seconds.\n\
+         ping_interval: \"2s\"\n\
+         ping_max: 2\n\
          # An acknowledged publish is on the disk: what is removed from an outbox cannot be lost with the machine.\n\
          jetstream {{ store_dir: \"{store}\", sync_interval: always }}\n\
          authorization {{ users: [\n{users}] }}\n"

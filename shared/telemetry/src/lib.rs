@@ -7,4 +7,4 @@ mod context;
 mod setup;
 
 pub use context::{extract, extract_http, inject, trace_id, traceparent};
-pub use setup::{Guard, TelemetryError, init, init_for_people};
+pub use setup::{Guard, STEP_DURATION, TelemetryError, init, init_for_people};

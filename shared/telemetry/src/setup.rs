@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -17,6 +17,14 @@ use orrery_config::TelemetryConfig;
 /// Buckets of every histogram, in seconds: from half a millisecond to ten minutes.
 const BUCKETS_S: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0];
+
+/// How long a durable step takes, in seconds. Its buckets are fine enough to read percentiles off it.
+pub const STEP_DURATION: &str = "orrery.kernel.step.duration";
+/// Each bucket ends at this many times the end of the one before.
+const FINE_GROWTH: f64 = 1.15;
+const FINE_FIRST_S: f64 = 0.000_1;
+/// Up to about a minute.
+const FINE_COUNT: usize = 96;
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -111,9 +119,14 @@ fn install_recorder() -> Result<(), TelemetryError> {
     let failed = |error: String| TelemetryError::AlreadyStarted(error);
     let handle = PrometheusBuilder::new()
         .set_buckets(BUCKETS_S)
+        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(STEP_DURATION.to_owned()), &fine_buckets()))
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| failed(error.to_string()))?;
     RECORDER.set(handle).map_err(|_| failed("a recorder of metrics is already installed".to_owned()))
+}
+
+fn fine_buckets() -> Vec<f64> {
+    std::iter::successors(Some(FINE_FIRST_S), |end| Some(end * FINE_GROWTH)).take(FINE_COUNT).collect()
 }
 
 /// All metrics in the Prometheus text format; empty before [`init`].

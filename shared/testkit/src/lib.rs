@@ -9,7 +9,7 @@ mod wait;
 
 pub use nats::NatsServer;
 pub use postgres::PostgresServer;
-pub use process::Process;
+pub use process::{Process, free_port};
 pub use redis::RedisServer;
 pub use wait::{eventually, eventually_within};
 

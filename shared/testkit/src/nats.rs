@@ -67,6 +67,11 @@ impl NatsServer {
         Ok(Bus::connect(options).await?)
     }
 
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// Kills the server; what it stored stays.
     pub fn kill(&mut self) -> Result<(), TestkitError> {
         self.process.kill()

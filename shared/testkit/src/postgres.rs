@@ -51,6 +51,11 @@ impl PostgresServer {
         format!("postgres://orrery@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// The process that starts all others of the server.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// Kills the server; what was committed stays.
     pub fn kill(&mut self) -> Result<(), TestkitError> {
         self.process.kill()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 const FILE_LINES_MAX: usize = 500;
 /// Source trees of the workspace; nothing else in the checkout is ours to judge.
-const TREES: [&str; 4] = ["proto", "shared", "services", "cli"];
+const TREES: [&str; 5] = ["proto", "shared", "services", "cli", "loadtests"];
 /// Written by a program, held against its source by a drift test.
 const GENERATED: &str = "proto/src/generated.rs";
 /// What a pure domain must not name: shells, clocks and chance.

@@ -119,7 +119,8 @@ async fn from_form(
                 .map_err(|error| Failure::param("input", format!("the part `input` is not JSON: {error}")))?,
         ),
     };
-    let wanted = TaskRequest { workflow: workflow.trim().to_owned(), input, deadline: form.take("deadline")?, priority: None };
+    let wanted =
+        TaskRequest { workflow: workflow.trim().to_owned(), input, deadline: form.take("deadline")?, priority: None };
     let mut names: Vec<&str> = form.files.iter().map(|file| file.field.as_str()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first()) {

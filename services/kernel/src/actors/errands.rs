@@ -24,7 +24,11 @@ pub async fn run(kernel: Arc<Kernel>, tenant: TenantId, id: String, errand: Effe
         Effect::StartChild(child) => start_child(&kernel, *child).await,
         Effect::CancelChild { task, reason } => cancel(&kernel, &tenant, &task, reason).await,
         Effect::NotifyParent { parent, outcome } => tell(&kernel, &tenant, parent, outcome).await,
-        Effect::AnnounceWork { .. } | Effect::Call(_) | Effect::CancelCall { .. } | Effect::Publish(_) | Effect::Continue => {}
+        Effect::AnnounceWork { .. }
+        | Effect::Call(_)
+        | Effect::CancelCall { .. }
+        | Effect::Publish(_)
+        | Effect::Continue => {}
     }
     let done = match kernel.wiring() {
         Ok(wiring) => {

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use orrery_supervise::ActorSpec;
+use orrery_telemetry::STEP_DURATION;
 use orrery_types::{TenantId, UnixMillis};
 use tracing::Instrument as _;
 
@@ -41,11 +42,18 @@ pub struct RunErrand {
     pub errand: Effect,
 }
 
+/// A call that is asked for.
+struct Asked {
+    run: Arc<Run>,
+    call: Call,
+    at: Instant,
+}
+
 /// Owns the calls under way and those that wait for a slot.
 pub struct Executor {
     kernel: Arc<Kernel>,
     slots: Scheduler<String>,
-    waiting: HashMap<String, (Arc<Run>, Call)>,
+    waiting: HashMap<String, Asked>,
     calls: HashMap<String, (Arc<Lane>, SpawnHandle)>,
 }
 
@@ -103,11 +111,12 @@ impl Executor {
             return;
         }
         let (lane, now) = (lane(&run), UnixMillis::now());
+        let asked = Asked { run, call, at: Instant::now() };
         if self.slots.try_take(&lane, now) {
-            self.make(Arc::new(lane), run, call, ctx);
+            self.make(Arc::new(lane), asked, ctx);
         } else {
-            self.slots.push(call.key.clone(), &lane, run.priority, now);
-            self.waiting.insert(call.key.clone(), (run, call));
+            self.slots.push(asked.call.key.clone(), &lane, asked.run.priority, now);
+            self.waiting.insert(asked.call.key.clone(), asked);
         }
         metrics::gauge!("orrery.kernel.calls.waiting").set(self.waiting.len() as f64);
     }
@@ -126,13 +135,14 @@ impl Executor {
         self.slots.release(lane);
         while let Next::Ready(key, lane) = self.slots.next(UnixMillis::now()) {
             match self.waiting.remove(&key) {
-                Some((run, call)) => self.make(lane, run, call, ctx),
+                Some(asked) => self.make(lane, asked, ctx),
                 None => self.slots.release(&lane),
             }
         }
     }
 
-    fn make(&mut self, lane: Arc<Lane>, run: Arc<Run>, call: Call, ctx: &mut Context<Self>) {
+    fn make(&mut self, lane: Arc<Lane>, asked: Asked, ctx: &mut Context<Self>) {
+        let Asked { run, call, at: began } = asked;
         let kernel = self.kernel.clone();
         let (tenant, id) = (run.tenant.clone(), run.id.clone());
         let key = call.key.clone();
@@ -150,6 +160,8 @@ impl Executor {
             let delivering = async move {
                 // A result that nobody waits for any more is of an attempt that is over.
                 let _stale = kernel.deliver(&tenant, &id, finish).await;
+                // From the commit that asked for the call to the commit of what came of it.
+                metrics::histogram!(STEP_DURATION).record(began.elapsed().as_secs_f64());
             };
             ctx.spawn(delivering.into_actor(executor));
         }));

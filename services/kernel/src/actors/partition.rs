@@ -96,6 +96,7 @@ pub struct Watch {
 }
 
 type Answer = oneshot::Sender<Result<Arc<State>, ActError>>;
+type Answered = oneshot::Receiver<Result<Arc<State>, ActError>>;
 
 struct Waiting {
     command: Command,
@@ -135,11 +136,11 @@ pub fn spec(kernel: Arc<Kernel>, index: i32) -> ActorSpec<Partition> {
 }
 
 impl Partition {
-    /// Takes a command in, unless a limit is reached.
-    fn admit(&mut self, mut act: Act, answer: Answer, ctx: &mut Context<Self>) -> Result<(), (ActError, Answer)> {
+    /// Takes a command in, unless a limit is reached. Gives where its answer will be.
+    fn admit(&mut self, mut act: Act, ctx: &mut Context<Self>) -> Result<Answered, ActError> {
         let partition = partition_of(&act.tenant, &act.run);
         if !self.kernel.owns(partition) {
-            return Err((ActError::Moved, answer));
+            return Err(ActError::Moved);
         }
         let mut key = None;
         match act.start {
@@ -147,7 +148,7 @@ impl Partition {
                 if self.runs.len() >= BUSY_MAX + IDLE_MAX {
                     let message = format!("{BUSY_MAX} tasks are under way in this partition");
                     let full = Error::new(ErrorCode::Overloaded, message).retry_after(Duration::from_secs(5));
-                    return Err((full.into(), answer));
+                    return Err(full.into());
                 }
                 let Start { run, definition, key: own } = *start;
                 key = own;
@@ -162,13 +163,14 @@ impl Partition {
             }
             None => {}
         }
-        let Some(slot) = self.runs.get_mut(&act.run) else { return Err((ActError::Unknown, answer)) };
+        let slot = self.runs.get_mut(&act.run).ok_or(ActError::Unknown)?;
         if slot.waiting.len() >= WAITING_MAX {
             let full = Error::new(ErrorCode::Overloaded, format!("{WAITING_MAX} commands wait for this task"));
-            return Err((full.retry_after(Duration::from_secs(1)).into(), answer));
+            return Err(full.retry_after(Duration::from_secs(1)).into());
         }
+        let (answer, answered) = oneshot::channel();
         slot.waiting.push_back(Waiting { command: act.command, key, answer: Some(answer) });
-        Ok(())
+        Ok(answered)
     }
 
     /// Reads a run that waits back from the journal.
@@ -369,13 +371,10 @@ impl Handler<Act> for Partition {
     type Result = ResponseFuture<Result<Arc<State>, ActError>>;
 
     fn handle(&mut self, act: Act, ctx: &mut Self::Context) -> Self::Result {
-        let (answer, answered) = oneshot::channel();
         let run = act.run.clone();
-        if let Err((error, _answer)) = self.admit(act, answer, ctx) {
-            return Box::pin(async move { Err(error) });
-        }
+        let admitted = self.admit(act, ctx);
         self.proceed(&run, ctx);
-        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(interrupted().into())) })
+        Box::pin(async move { admitted?.await.unwrap_or_else(|_| Err(interrupted().into())) })
     }
 }
 

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::fault::Fault;
 
+/// Longest input of a run, in bytes of JSON; files belong in attachments.
+pub const INPUT_BYTES_MAX: usize = 512 * 1024;
+
 /// Who acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {

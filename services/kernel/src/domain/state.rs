@@ -250,7 +250,11 @@ impl State {
     /// Pointers of the steps that wait for something.
     pub fn active(&self) -> Vec<String> {
         let leaf = |frame: &&Frame| match &frame.activity {
-            Activity::Wait { .. } | Activity::Call { .. } | Activity::Human { .. } | Activity::Work { .. } | Activity::Child { .. } => true,
+            Activity::Wait { .. }
+            | Activity::Call { .. }
+            | Activity::Human { .. }
+            | Activity::Work { .. }
+            | Activity::Child { .. } => true,
             Activity::Try { phase, .. } => matches!(phase, Phase::Backoff { .. }),
             _ => false,
         };
@@ -326,17 +330,7 @@ impl State {
                     self.count_visit(pointer);
                 }
             }
-            Fact::BranchCompleted { step, branch, output } => {
-                let of_branch =
-                    |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if it == branch);
-                let list = self.children(*step).find(of_branch).map(|frame| frame.id);
-                if let Some(list) = list {
-                    self.remove(list);
-                }
-                if let Some(Activity::Fork { outputs }) = self.activity_mut(*step) {
-                    outputs.insert(*branch, output.clone());
-                }
-            }
+            Fact::BranchCompleted { step, branch, output } => self.finish_branch(*step, *branch, output),
             Fact::RetryScheduled { step, retry, at, .. } => {
                 self.remove_children(*step);
                 if let Some(Activity::Try { phase, retries }) = self.activity_mut(*step) {
@@ -358,24 +352,11 @@ impl State {
                     }
                 }
             }
-            Fact::WorkStarted { key, worker, .. } => {
-                let stage = Stage::Started { worker: worker.clone(), at: event.at, beat_at: event.at };
-                self.update_work(key, |work| work.stage = stage);
-            }
-            Fact::WorkHeartbeat { key, .. } => self.update_work(key, |work| {
-                if let Stage::Started { beat_at, .. } = &mut work.stage {
-                    *beat_at = event.at;
-                }
-            }),
-            Fact::WorkFailed { key, retry_at, .. } => {
-                let stage = retry_at.map_or(Stage::Over, |until| Stage::Backoff { until });
-                self.update_work(key, |work| work.stage = stage);
-            }
-            Fact::WorkQueued { key, attempt, .. } => self.update_work(key, |work| {
-                work.attempt = *attempt;
-                work.stage = Stage::Queued { since: event.at };
-            }),
-            Fact::WorkWithdrawn { key, .. } => self.update_work(key, |work| work.stage = Stage::Over),
+            Fact::WorkStarted { key, .. }
+            | Fact::WorkHeartbeat { key, .. }
+            | Fact::WorkFailed { key, .. }
+            | Fact::WorkQueued { key, .. }
+            | Fact::WorkWithdrawn { key, .. } => self.update_work(key, event),
             Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
@@ -383,13 +364,25 @@ impl State {
         }
     }
 
-    fn update_work(&mut self, key: &str, change: impl FnOnce(&mut Work)) {
+    fn update_work(&mut self, key: &str, event: &Event) {
         let work = self.frames.values_mut().find_map(|frame| match &mut frame.activity {
             Activity::Work { work } if work.key == key => Some(work),
             _ => None,
         });
         if let Some(work) = work {
-            change(work);
+            work.apply(event);
+        }
+    }
+
+    fn finish_branch(&mut self, step: FrameId, branch: u32, output: &Arc<Value>) {
+        let of_branch =
+            |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if *it == branch);
+        let list = self.children(step).find(of_branch).map(|frame| frame.id);
+        if let Some(list) = list {
+            self.remove(list);
+        }
+        if let Some(Activity::Fork { outputs }) = self.activity_mut(step) {
+            outputs.insert(branch, output.clone());
         }
     }
 

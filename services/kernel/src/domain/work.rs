@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::command::Reject;
 use super::definition::{duration, violations};
+use super::event::{Event, Fact};
 use super::fault::{Fault, Standard};
 
 /// Highest priority.
@@ -271,7 +272,8 @@ impl Work {
         }
         let schema = get("schema").cloned();
         if let Some(schema) = &schema {
-            violations(schema, &Value::Null).map_err(|error| wrong(&format!("`schema` is not a JSON Schema: {error}")))?;
+            violations(schema, &Value::Null)
+                .map_err(|error| wrong(&format!("`schema` is not a JSON Schema: {error}")))?;
         }
         Ok(Self {
             key,
@@ -285,6 +287,29 @@ impl Work {
             attempt: 1,
             stage: Stage::Queued { since: now },
         })
+    }
+
+    /// Takes an event of its own in.
+    pub fn apply(&mut self, event: &Event) {
+        match &event.fact {
+            Fact::WorkStarted { worker, .. } => {
+                self.stage = Stage::Started { worker: worker.clone(), at: event.at, beat_at: event.at };
+            }
+            Fact::WorkHeartbeat { .. } => {
+                if let Stage::Started { beat_at, .. } = &mut self.stage {
+                    *beat_at = event.at;
+                }
+            }
+            Fact::WorkFailed { retry_at, .. } => {
+                self.stage = retry_at.map_or(Stage::Over, |until| Stage::Backoff { until });
+            }
+            Fact::WorkQueued { attempt, .. } => {
+                self.attempt = *attempt;
+                self.stage = Stage::Queued { since: event.at };
+            }
+            Fact::WorkWithdrawn { .. } => self.stage = Stage::Over,
+            _ => {}
+        }
     }
 
     /// When the attempt under way must be over; none: none is.

@@ -5,6 +5,7 @@ mod arguments;
 mod register;
 mod retrieval;
 mod router;
+mod uuid;
 
 use std::fmt;
 use std::time::Duration;
@@ -63,6 +64,7 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
+            Function::Uuid => Some(&uuid::Uuid),
             // People and workers are asked by the domain.
             Function::Human | Function::Work => None,
         }

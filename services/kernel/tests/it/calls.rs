@@ -76,6 +76,26 @@ async fn the_audit_stream_holds_its_records(system: &System, task: &str) {
 }
 
 #[tokio::test]
+async fn identifiers_are_new_each_time_and_recorded() {
+    let system = System::start().await;
+    let body = "do:
+  - a: {call: orrery.uuid, export: {as: '${ {a: .uuid} }'}}
+  - b: {call: orrery.uuid, output: {as: '${ {a: $context.a, b: .uuid} }'}}
+";
+    system.deploy("ids", body).await.unwrap();
+    let task = system.submit("ids", "{}", "").await.unwrap();
+    let output: Value = serde_json::from_str(&system.finished(&task.id).await.output_json).unwrap();
+    let (a, b) = (output["a"].as_str().unwrap(), output["b"].as_str().unwrap());
+    assert!(a.len() == 36 && b.len() == 36 && a != b, "{a} {b}");
+    let history = system.history(&task.id).await;
+    assert!(
+        history
+            .iter()
+            .any(|event| event.pointer == "/do/0/a" && event.kind == "step.completed" && event.data_json.contains(a))
+    );
+}
+
+#[tokio::test]
 async fn wrong_requests_get_typed_errors() {
     let system = System::start().await;
     let bad = system.deploy("bad", "do:\n  - a: {set: {x: 1}, then: nowhere}\n").await.unwrap_err();

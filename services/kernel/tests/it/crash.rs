@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::system::{System, WITHIN, bob};
 
-const WORK: &str = "do:
+pub const WORK: &str = "do:
   - first: {call: orrery.generate, with: {messages: [{role: user, content: a}]}}
   - both:
       fork:
@@ -22,7 +22,7 @@ const WORK: &str = "do:
   - last: {call: orrery.generate, with: {messages: [{role: user, content: z}]}}
 ";
 
-async fn decide(system: &System, review: &str) {
+pub async fn decide(system: &System, review: &str) {
     let request = DecideReviewRequest {
         caller: Some(bob()),
         review_id: review.into(),
@@ -36,7 +36,7 @@ async fn decide(system: &System, review: &str) {
     eventually_within(WITHIN, decided).await.expect("a decision");
 }
 
-async fn check(system: &System, task: &str) {
+pub async fn check(system: &System, task: &str) {
     let done = system.finished(task).await;
     assert_eq!(done.status(), TaskStatus::Completed, "{}", done.error_json);
     let output: Value = serde_json::from_str(&done.output_json).unwrap();

@@ -31,11 +31,8 @@ async fn runs_above_the_limit_are_pending_and_begin_in_their_turn() {
         tasks.push(submit(&system, alice(), 0).await);
     }
     assert!(tasks.iter().all(|task| task.status() == TaskStatus::Running));
-    let (low, gone, high) = (
-        submit(&system, alice(), 0).await,
-        submit(&system, alice(), 0).await,
-        submit(&system, alice(), 9).await,
-    );
+    let (low, gone, high) =
+        (submit(&system, alice(), 0).await, submit(&system, alice(), 0).await, submit(&system, alice(), 9).await);
     for task in [&low, &gone, &high] {
         assert_eq!(task.status(), TaskStatus::Pending);
     }

@@ -3,6 +3,7 @@
 mod calls;
 mod crash;
 mod examples;
+mod failover;
 mod fairness;
 mod reviews;
 mod router;

@@ -57,12 +57,17 @@ impl System {
     }
 
     pub fn launch(&mut self) {
+        self.kernel = Some(self.spawn("kernel"));
+    }
+
+    /// One more kernel on the same database.
+    pub fn spawn(&self, name: &str) -> Process {
         let mut command = self.nats.service("kernel", env!("CARGO_BIN_EXE_orrery-kernel"), self.folder.path());
         command.env(env::CONFIG, self.folder.path().join("orrery.toml"));
         if let Some(url) = &self.database_url {
             command.env(env::DATABASE_URL, url);
         }
-        self.kernel = Some(Process::start(command, &self.log_path()).unwrap());
+        Process::start(command, &self.folder.path().join(format!("{name}.log"))).unwrap()
     }
 
     fn log_path(&self) -> PathBuf {

@@ -16,14 +16,12 @@ use uuid::Uuid;
 use super::{Api, next_cursor, page};
 use crate::actors::partition::Start;
 use crate::bus::convert;
-use crate::domain::command::{Command, Reject, Run};
+use crate::domain::command::{Command, INPUT_BYTES_MAX, Reject, Run};
 use crate::error::ActError;
 use crate::kernel::Acted;
 use crate::payloads;
 use crate::store::{RunFilter, RunRow, StartKey, partition_of};
 
-/// Longest input of a task; files belong in attachments.
-const INPUT_BYTES_MAX: usize = 512 * 1024;
 /// Highest priority of a task.
 const PRIORITY_MAX: u32 = 9;
 const KEY_BYTES_MAX: usize = 256;

@@ -225,8 +225,7 @@ impl Api {
     ) -> Result<CompleteWorkReply, Error> {
         let (row, run) = self.work_row(&tenant, &request.key).await?;
         if request.output_json.len() > RESULT_BYTES_MAX {
-            let message =
-                format!("the result has {} bytes, {RESULT_BYTES_MAX} at most", request.output_json.len());
+            let message = format!("the result has {} bytes, {RESULT_BYTES_MAX} at most", request.output_json.len());
             return Err(refusal(ErrorCode::PayloadTooLarge, "too_large", message));
         }
         let output = match request.output_json.as_str() {

@@ -22,6 +22,8 @@ pub enum Function {
     Register,
     /// `orrery.work`: a step that a worker outside does.
     Work,
+    /// `orrery.uuid`: an identifier that nobody had before, recorded so that a replay finds the same.
+    Uuid,
     /// `orrery.human`: a decision by a person.
     Human,
 }
@@ -40,6 +42,7 @@ impl Function {
         Self::Embed,
         Self::Register,
         Self::Work,
+        Self::Uuid,
         Self::Human,
     ];
 
@@ -54,6 +57,7 @@ impl Function {
             Self::Embed => "orrery.embed",
             Self::Register => "orrery.register",
             Self::Work => "orrery.work",
+            Self::Uuid => "orrery.uuid",
             Self::Human => "orrery.human",
         }
     }
@@ -74,6 +78,7 @@ impl Function {
             Self::Embed => &["texts"],
             Self::Register => &["key", "value"],
             Self::Work => &["queue"],
+            Self::Uuid => &[],
             Self::Human => &["title", "roles"],
         }
     }
@@ -85,7 +90,7 @@ impl Function {
             Self::Extract | Self::Classify | Self::Embed => &["model"],
             Self::Retrieve => &["top_k", "filter", "dense_weight"],
             Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
-            Self::Register => &[],
+            Self::Register | Self::Uuid => &[],
             Self::Work => &["input", "timeouts", "retry", "priority", "schema"],
             Self::Human => &["instructions", "form", "decisions", "subject", "due", "on_expiry"],
         }

@@ -39,6 +39,11 @@ pub fn parse(text: &str) -> Result<Definition, Problems> {
     Err(Problems(problems))
 }
 
+/// Reads a value, YAML or JSON, as strictly as a definition.
+pub fn read(text: &str) -> Result<serde_json::Value, Problems> {
+    source::parse(text).map(|source| source.value)
+}
+
 /// A pointer into a definition, shared by everything that names the place.
 pub type Pointer = Arc<str>;
 

@@ -48,7 +48,7 @@ pub fn escape(segment: &str) -> String {
 /// Parses.
 pub fn parse(text: &str) -> Result<Source, Problems> {
     if text.len() > SOURCE_BYTES_MAX {
-        let reason = format!("the definition is longer than {SOURCE_BYTES_MAX} bytes");
+        let reason = format!("it is longer than {SOURCE_BYTES_MAX} bytes");
         return Err(Problems(vec![Problem { line: 1, column: 1, pointer: String::new(), reason }]));
     }
     let mut reader = Reader::default();
@@ -62,7 +62,7 @@ pub fn parse(text: &str) -> Result<Source, Problems> {
     match reader.root {
         Some(value) if reader.problems.is_empty() => Ok(Source { value, places: reader.places }),
         Some(_) => Err(Problems(reader.problems)),
-        None => Err(single(1, 1, "", "the definition is empty")),
+        None => Err(single(1, 1, "", "it is empty")),
     }
 }
 
@@ -175,7 +175,7 @@ impl Reader {
     fn count(&mut self, nodes: usize, place: (usize, usize), pointer: &str) -> Result<(), Problems> {
         self.nodes += nodes;
         match self.nodes > NODES_MAX {
-            true => Err(single(place.0, place.1, pointer, &format!("the definition has more than {NODES_MAX} values"))),
+            true => Err(single(place.0, place.1, pointer, &format!("it has more than {NODES_MAX} values"))),
             false => Ok(()),
         }
     }

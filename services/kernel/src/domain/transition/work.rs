@@ -107,7 +107,8 @@ impl Machine<'_> {
                 self.attempt_failed(frame, work, late("schedule_to_close", detail), false)
             }
             Due::ScheduleToStart => {
-                let detail = format!("no worker took the step from the queue {:?} within `schedule_to_start`", work.queue);
+                let detail =
+                    format!("no worker took the step from the queue {:?} within `schedule_to_start`", work.queue);
                 self.attempt_failed(frame, work, late("schedule_to_start", &detail), false)
             }
             Due::StartToClose => {

@@ -130,11 +130,7 @@ pub(super) fn write(connection: &mut AnyConnection, change: &WorkChange) -> Resu
         }
         WorkChange::Queued { key, attempt, turn } => {
             diesel::update(table::table.find(key))
-                .set((
-                    table::status.eq(work_status::QUEUED),
-                    table::attempt.eq(attempt),
-                    table::turn_ms.eq(turn),
-                ))
+                .set((table::status.eq(work_status::QUEUED), table::attempt.eq(attempt), table::turn_ms.eq(turn)))
                 .execute(connection)?;
         }
         WorkChange::Started { key, token, at } => {

@@ -1,4 +1,8 @@
-//! `orrery workflow`: deploy and list.
+//! `orrery workflow`: deploy and list on a running system; run without one.
+
+mod library;
+mod run;
+mod source;
 
 use std::path::{Path, PathBuf};
 
@@ -18,17 +22,22 @@ pub enum WorkflowCommand {
     Deploy { file: PathBuf },
     /// List what is deployed.
     List,
+    /// Run one definition in this process, without a system, and print what came of it as JSON.
+    Run(run::RunArgs),
 }
 
 /// Runs it.
 pub async fn run(globals: &Globals, command: WorkflowCommand, output: Output) -> Result<()> {
-    let gateway = client::connect(globals)?;
     match command {
         WorkflowCommand::Deploy { file } => {
+            let gateway = client::connect(globals)?;
             let deployed = deploy(&gateway, &file).await?;
             output.show(&deployed, |found| text::fields(found, &["namespace", "name", "version", "hash", "created"]));
         }
-        WorkflowCommand::List => output.show(&gateway.get(&["workflows"], &[]).await?, many),
+        WorkflowCommand::List => {
+            output.show(&client::connect(globals)?.get(&["workflows"], &[]).await?, many);
+        }
+        WorkflowCommand::Run(args) => run::run(args, output).await?,
     }
     Ok(())
 }

@@ -1,0 +1,3 @@
+//! What can be measured, one file each.
+
+pub mod steps;

@@ -22,7 +22,9 @@ use std::time::Duration;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{admission, announcer, committer, executor, heartbeats, membership, partition, timer};
+use crate::actors::{
+    admission, announcer, committer, executor, heartbeats, listener, membership, partition, scheduler, timer,
+};
 use crate::bus::members;
 use crate::config::KernelConfig;
 use crate::kernel::{Kernel, Wiring};
@@ -64,6 +66,8 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     Ok(SupervisorSpec::new("kernel")
         .strategy(Strategy::RestForOne)
         .child(machine)
+        .child(listener::spec(kernel.clone()))
+        .child(scheduler::spec(kernel.clone()))
         .child(kernel.outbox.task(&kernel.bus))
         .child(heartbeats::spec(kernel.clone()))
         .child(announcer::spec(kernel.clone()))

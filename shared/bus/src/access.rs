@@ -9,12 +9,16 @@ pub const OPERATOR: &str = "operator";
 
 /// Of the users of tenants.
 pub(crate) const TENANT_PREFIX: &str = "tenant-";
+/// What the platform itself publishes events about.
+const PLATFORM_ENTITIES: [&str; 4] = ["task", "step", "review", "workflow"];
 
 /// Subjects that a NATS user may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permissions {
     /// Where it may publish.
     pub publish: Vec<String>,
+    /// Where it may not, although `publish` says so.
+    pub publish_denied: Vec<String>,
     /// Where it may listen.
     pub subscribe: Vec<String>,
 }
@@ -72,30 +76,34 @@ pub fn service(name: &str) -> Option<Permissions> {
         publish.extend(key_value_subjects(BUCKET_LEASES));
         publish.extend(consumer_subjects(STREAM_EVENTS));
     }
-    Some(Permissions { publish, subscribe })
+    Some(Permissions { publish, publish_denied: Vec::new(), subscribe })
 }
 
 /// The permissions of the operator's user.
 pub fn operator() -> Permissions {
     Permissions {
         publish: vec!["$JS.API.>".to_owned(), "$SRV.>".to_owned(), "orrery.v1.*.health".to_owned()],
+        publish_denied: Vec::new(),
         subscribe: vec![format!("_INBOX.{OPERATOR}.>"), "orrery.v1.health.*".to_owned(), "$SRV.>".to_owned()],
     }
 }
 
 /// The permissions of another system that acts for a tenant: its own events, its own task queues as a worker, and nothing
-/// else.
+/// else. It may publish events for workflows to listen to, but none in the platform's name.
 pub fn tenant(tenant: &str) -> Permissions {
     let user = tenant_user(tenant);
+    let events = subjects::events_of(tenant);
     let stream = subjects::work_stream(tenant);
     Permissions {
         publish: vec![
+            events.clone(),
             subjects::worker_calls(tenant),
             // Pulls and acknowledges. Consumers are made by the kernel: who may make one may have it deliver anywhere.
             format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*"),
             format!("$JS.ACK.{stream}.>"),
         ],
-        subscribe: vec![format!("_INBOX.{user}.>"), subjects::events_of(tenant)],
+        publish_denied: PLATFORM_ENTITIES.iter().map(|of| subjects::event(tenant, of, ">")).collect(),
+        subscribe: vec![format!("_INBOX.{user}.>"), events],
     }
 }
 

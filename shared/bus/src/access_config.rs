@@ -59,11 +59,12 @@ pub fn server_config(credentials: &Credentials, port: i32, store: &Path) -> Stri
                 permissions.publish.extend(tenants(credentials).flat_map(access::work_of));
             }
             let publish = list(&permissions.publish);
+            let denied = list(&permissions.publish_denied);
             let subscribe = list(&permissions.subscribe);
             // Writing to a String cannot fail.
             let _infallible = writeln!(
                 users,
-                "  {{ user: {user:?}, password: {password:?}, permissions: {{ publish: [{publish}], subscribe: [{subscribe}] }} }}"
+                "  {{ user: {user:?}, password: {password:?}, permissions: {{ publish: {{ allow: [{publish}], deny: [{denied}] }}, subscribe: [{subscribe}] }} }}"
             );
         }
     }

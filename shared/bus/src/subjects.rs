@@ -46,6 +46,11 @@ pub(crate) fn worker_calls(tenant: &str) -> String {
     format!("orrery.v1.worker.{tenant}.*")
 }
 
+/// The tenant whose event was published on a subject.
+pub fn tenant_of_event(subject: &str) -> Option<&str> {
+    subject.strip_prefix("orrery.v1.events.")?.split('.').next()
+}
+
 /// All events of a tenant.
 pub fn events_of(tenant: &str) -> String {
     format!("orrery.v1.events.{tenant}.>")

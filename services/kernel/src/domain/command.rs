@@ -176,6 +176,11 @@ pub enum Command {
         /// Whether another attempt may help.
         retryable: bool,
     },
+    /// An event, for whichever of the run's steps listens to it.
+    Event {
+        /// A CloudEvent in JSON.
+        event: Arc<Value>,
+    },
     /// Cancel the run.
     Cancel {
         /// Who.

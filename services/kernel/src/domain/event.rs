@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::Run;
-use super::definition::{Function, Pointer};
+use super::consumption::Taken;
+use super::definition::{Directive, Function, Pointer};
 use super::fault::Fault;
 use super::review::Decision;
 use super::state::{Frame, FrameId};
@@ -189,6 +190,56 @@ pub enum Fact {
         /// Its step.
         pointer: Pointer,
     },
+    /// An extended task came to what runs before it, to itself, or to what runs after it.
+    StageReached {
+        /// Its wrapper.
+        step: FrameId,
+        /// Which.
+        stage: u32,
+        /// The task's output, once it is over.
+        output: Option<Arc<Value>>,
+    },
+    /// A list inside an extended task said where the flow goes after the task.
+    FlowRedirected {
+        /// The wrapper.
+        step: FrameId,
+        /// Where.
+        then: Directive,
+    },
+    /// A listener took an event.
+    EventConsumed {
+        /// The `listen`.
+        step: FrameId,
+        /// Identifies the event.
+        key: String,
+        /// How it was met.
+        taken: Taken,
+        /// What is kept of it; none: nothing.
+        item: Option<Arc<Value>>,
+        /// Whether it waits for `foreach`.
+        queued: bool,
+    },
+    /// The `foreach` of a listener is done with an event.
+    ItemCompleted {
+        /// The `listen`.
+        step: FrameId,
+        /// Its output; none: nobody will ask for it.
+        output: Option<Arc<Value>>,
+        /// The new context, if it exported one.
+        context: Option<Arc<Value>>,
+    },
+    /// The events that still wait for `foreach` are no longer wanted.
+    QueueDropped {
+        /// The `listen`.
+        step: FrameId,
+    },
+    /// A listener takes no more events.
+    ListeningEnded {
+        /// The `listen`.
+        step: FrameId,
+        /// Its pointer.
+        pointer: Pointer,
+    },
     /// The run stopped to let others run.
     Paused,
     /// The run is over with an output.
@@ -251,6 +302,10 @@ impl Fact {
                 json_bytes(output) + context.as_ref().map_or(0, |context| json_bytes(context))
             }
             Self::BranchCompleted { output, .. } | Self::Completed { output } => json_bytes(output),
+            Self::EventConsumed { item, .. } => item.as_ref().map_or(0, |item| json_bytes(item)),
+            Self::ItemCompleted { output, context, .. } => {
+                output.iter().chain(context).map(|value| json_bytes(value)).sum()
+            }
             _ => 0,
         }
     }
@@ -281,6 +336,12 @@ impl Fact {
             Self::ReviewClaimed { .. } => "review.claimed",
             Self::ReviewDecided { .. } => "review.decided",
             Self::ReviewWithdrawn { .. } => "review.withdrawn",
+            Self::StageReached { .. } => "stage.reached",
+            Self::FlowRedirected { .. } => "flow.redirected",
+            Self::EventConsumed { .. } => "event.consumed",
+            Self::ItemCompleted { .. } => "item.completed",
+            Self::QueueDropped { .. } => "queue.dropped",
+            Self::ListeningEnded { .. } => "listening.ended",
             Self::Paused => "task.paused",
             Self::Completed { .. } => "task.completed",
             Self::Faulted { .. } => "task.faulted",
@@ -302,6 +363,7 @@ impl Fact {
             | Self::WorkFailed { pointer, .. }
             | Self::WorkQueued { pointer, .. }
             | Self::WorkWithdrawn { pointer, .. }
+            | Self::ListeningEnded { pointer, .. }
             | Self::ReviewWithdrawn { pointer, .. } => pointer,
             _ => "",
         }

@@ -3,6 +3,7 @@
 //! K-1: nothing in here knows actors, a runtime, the bus, the database, the clock or chance.
 
 pub mod command;
+pub mod consumption;
 pub mod definition;
 pub mod effect;
 pub mod event;
@@ -12,4 +13,6 @@ pub mod fault;
 pub mod review;
 pub mod state;
 pub mod transition;
+pub mod trigger;
+mod within;
 pub mod work;

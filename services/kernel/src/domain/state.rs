@@ -1,7 +1,7 @@
 //! The state of a run: a tree of frames. Changed by [`State::apply`] only, so that a replay of the journal gives exactly
 //! the live state (K-3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use orrery_types::{TaskId, UnixMillis};
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::Run;
-use super::definition::{Function, Pointer};
+use super::consumption::Progress;
+use super::definition::{Directive, Function, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;
 use super::review::Review;
@@ -107,6 +108,34 @@ pub enum Activity {
         /// What.
         review: Box<Review>,
     },
+    /// Events are awaited, or dealt with.
+    Listen {
+        /// Types of the events that it may consume; empty: any.
+        types: Vec<String>,
+        /// What has come so far.
+        progress: Progress,
+        /// Events that wait for `foreach`, first in, first out; the first is under way.
+        queue: Vec<Arc<Value>>,
+        /// Events that are dealt with.
+        heard: Vec<Arc<Value>>,
+        /// What `foreach` made of them.
+        outputs: Vec<Arc<Value>>,
+        /// How many `foreach` has dealt with.
+        items: u64,
+        /// Whether more may come.
+        open: bool,
+    },
+    /// A task with what runs before and after it.
+    Extended {
+        /// The extensions that apply, by position.
+        applying: Vec<u32>,
+        /// What runs: one stage for each extension before the task, one for the task, one for each extension after it.
+        stage: u32,
+        /// The task's output, once it is over.
+        output: Option<Arc<Value>>,
+        /// Where the flow goes, if the task or an extension said.
+        then: Option<Directive>,
+    },
     /// Another workflow runs.
     Child {
         /// Key of the step.
@@ -185,6 +214,9 @@ pub struct State {
     pub timeout_at: Option<UnixMillis>,
     /// The id that the next frame takes.
     pub next_frame: FrameId,
+    /// Keys of the events taken last, so that one that is delivered twice is taken once.
+    #[serde(default)]
+    pub events_taken: VecDeque<String>,
 }
 
 impl State {
@@ -205,6 +237,7 @@ impl State {
             updated_at: UnixMillis(0),
             timeout_at: None,
             next_frame: 1,
+            events_taken: VecDeque::new(),
         }
     }
 
@@ -255,6 +288,7 @@ impl State {
             | Activity::Human { .. }
             | Activity::Work { .. }
             | Activity::Child { .. } => true,
+            Activity::Listen { open, .. } => *open,
             Activity::Try { phase, .. } => matches!(phase, Phase::Backoff { .. }),
             _ => false,
         };
@@ -304,6 +338,8 @@ impl State {
                 self.status = Status::Running;
                 self.started_at = event.at;
                 self.timeout_at = *timeout_at;
+                // The transformed input is the first context (specification, "Data Flow").
+                self.context = root.input.clone();
                 self.insert(root);
             }
             Fact::StepStarted { frame, .. } => {
@@ -330,20 +366,6 @@ impl State {
                     self.count_visit(pointer);
                 }
             }
-            Fact::BranchCompleted { step, branch, output } => self.finish_branch(*step, *branch, output),
-            Fact::RetryScheduled { step, retry, at, .. } => {
-                self.remove_children(*step);
-                if let Some(Activity::Try { phase, retries }) = self.activity_mut(*step) {
-                    *phase = Phase::Backoff { until: *at };
-                    *retries = *retry;
-                }
-            }
-            Fact::ErrorCaught { step, .. } => {
-                self.remove_children(*step);
-                if let Some(Activity::Try { phase, .. }) = self.activity_mut(*step) {
-                    *phase = Phase::Handler;
-                }
-            }
             Fact::ReviewClaimed { review, by } => {
                 for frame in self.frames.values_mut() {
                     match &mut frame.activity {
@@ -357,6 +379,15 @@ impl State {
             | Fact::WorkFailed { key, .. }
             | Fact::WorkQueued { key, .. }
             | Fact::WorkWithdrawn { key, .. } => self.update_work(key, event),
+            Fact::BranchCompleted { .. }
+            | Fact::RetryScheduled { .. }
+            | Fact::ErrorCaught { .. }
+            | Fact::StageReached { .. }
+            | Fact::FlowRedirected { .. }
+            | Fact::EventConsumed { .. }
+            | Fact::ItemCompleted { .. }
+            | Fact::QueueDropped { .. }
+            | Fact::ListeningEnded { .. } => self.apply_inside(&event.fact),
             Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
@@ -371,18 +402,6 @@ impl State {
         });
         if let Some(work) = work {
             work.apply(event);
-        }
-    }
-
-    fn finish_branch(&mut self, step: FrameId, branch: u32, output: &Arc<Value>) {
-        let of_branch =
-            |frame: &&Frame| matches!(&frame.activity, Activity::List { branch: Some(it), .. } if *it == branch);
-        let list = self.children(step).find(of_branch).map(|frame| frame.id);
-        if let Some(list) = list {
-            self.remove(list);
-        }
-        if let Some(Activity::Fork { outputs }) = self.activity_mut(step) {
-            outputs.insert(branch, output.clone());
         }
     }
 
@@ -415,7 +434,7 @@ impl State {
         self.insert(frame);
     }
 
-    fn activity_mut(&mut self, id: FrameId) -> Option<&mut Activity> {
+    pub(super) fn activity_mut(&mut self, id: FrameId) -> Option<&mut Activity> {
         self.frames.get_mut(&id).map(|frame| &mut frame.activity)
     }
 
@@ -431,14 +450,14 @@ impl State {
         }
     }
 
-    fn remove(&mut self, id: FrameId) {
+    pub(super) fn remove(&mut self, id: FrameId) {
         for id in self.subtree(id) {
             self.frames.remove(&id);
         }
     }
 
     /// Whether there were any.
-    fn remove_children(&mut self, id: FrameId) -> bool {
+    pub(super) fn remove_children(&mut self, id: FrameId) -> bool {
         let children: Vec<FrameId> = self.children(id).map(|frame| frame.id).collect();
         children.iter().for_each(|child| self.remove(*child));
         !children.is_empty()

@@ -36,10 +36,18 @@ pub(super) fn perform(embedded: &mut Embedded, run: &Arc<Run>, effects: Vec<Effe
             Effect::NotifyParent { parent: Parent { task, key }, outcome } => {
                 embedded.commands.push_back((task, Command::ChildFinished { key, outcome }));
             }
-            Effect::Publish(event) => embedded.emitted.push(event),
+            Effect::Publish(event) => publish(embedded, event),
             Effect::Continue => embedded.commands.push_back((run.id.clone(), Command::Continue)),
         }
     }
+}
+
+/// An event reaches every run of this process, as on the bus.
+fn publish(embedded: &mut Embedded, event: Value) {
+    let heard = Arc::new(event.clone());
+    let runs: Vec<_> = embedded.runs.keys().cloned().collect();
+    embedded.commands.extend(runs.into_iter().map(|run| (run, Command::Event { event: heard.clone() })));
+    embedded.emitted.push(event);
 }
 
 fn start_call(embedded: &mut Embedded, run: &Arc<Run>, call: Call) {

@@ -197,3 +197,23 @@ async fn an_input_that_is_too_long_is_refused() {
     let refused = Embedded::new(start, around(Script::default(), Vec::new())).unwrap_err();
     assert!(refused.to_string().contains("keep less in it"));
 }
+
+#[tokio::test]
+async fn an_event_reaches_the_listeners_of_the_same_process() {
+    let body = "do:
+  - f:
+      fork:
+        branches:
+          - l: {listen: {to: {one: {with: {type: paid}}}}}
+          - e: {do: [{w: {wait: PT1S}}, {s: {emit: {event: {with: {source: 'https://e.com', type: paid, data: {n: 1}}}}}}]}
+";
+    let outcome = run_in(body, json!({}), around(Script::default(), Vec::new())).await;
+    assert_eq!(outcome.output.unwrap()[0], json!([{"n": 1}]));
+}
+
+#[tokio::test]
+async fn the_wrapper_of_an_extended_task_is_no_task_of_its_own() {
+    let body = "use: {extensions: [{log: {extend: set, before: [{b: {wait: PT1S}}]}}]}\ndo:\n  - s: {set: {n: 1}}\n";
+    let outcome = run_in(body, json!({}), around(Script::default(), Vec::new())).await;
+    assert_eq!(pointers(&outcome), ["/use/extensions/0/log/before/0/b", "/do/0/s"]);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::domain::definition::{Definition, Pointer};
+use crate::domain::definition::{Definition, Kind, Pointer};
 use crate::domain::event::{Event, Fact};
 use crate::domain::state::FrameId;
 
@@ -21,11 +21,13 @@ impl Trace {
             match &event.fact {
                 Fact::StepStarted { list, frame } => {
                     self.begun.insert(*list);
-                    self.tasks.push(frame.pointer.clone());
+                    if is_written(definition, &frame.pointer) {
+                        self.tasks.push(frame.pointer.clone());
+                    }
                 }
                 // A step without a frame appears when it is over; the attempt of a `try` that times out fails as a list.
                 Fact::StepCompleted { list, pointer, .. } | Fact::StepFailed { list, pointer, .. }
-                    if !self.begun.remove(list) && definition.task(pointer).is_some() =>
+                    if !self.begun.remove(list) && is_written(definition, pointer) =>
                 {
                     self.tasks.push(pointer.clone());
                 }
@@ -38,4 +40,9 @@ impl Trace {
     pub fn tasks(&self) -> &[Pointer] {
         &self.tasks
     }
+}
+
+/// Whether it is a task of the definition's author, not the wrapper around one that is extended.
+fn is_written(definition: &Definition, pointer: &str) -> bool {
+    definition.task(pointer).is_some_and(|task| !matches!(task.kind, Kind::Extended(_)))
 }

@@ -8,7 +8,9 @@ mod partitions;
 mod pending;
 mod queries;
 mod rows;
+mod schedules;
 mod schema;
+mod subscriptions;
 mod timers;
 mod work;
 
@@ -24,7 +26,11 @@ pub use journal::decode;
 pub use load::{Found, Stored};
 pub use partitions::Cluster;
 pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
-pub use rows::{DefinitionRow, ErrandRow, JournalRow, ReviewRow, RunRow, SnapshotRow, review_status, status};
+pub use rows::{
+    DefinitionRow, ErrandRow, JournalRow, ReviewRow, RunRow, ScheduleRow, SnapshotRow, review_status, status,
+};
+pub use schedules::{NewSchedule, partition_of_schedule};
+pub use subscriptions::Listeners;
 pub use work::Beat;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");

@@ -5,6 +5,7 @@ use orrery_store::{AnyConnection, StoreError};
 
 use super::KernelStore;
 use super::rows::{DefinitionRow, ReviewRow, RunRow};
+use super::schedules::{self, NewSchedule};
 use super::schema::{definitions, inbox, registrations, reviews, runs};
 
 /// What became of a deployment.
@@ -46,8 +47,8 @@ pub struct ReviewFilter {
 }
 
 impl KernelStore {
-    /// Deploys a definition. K-2: a name and version never change their content.
-    pub async fn deploy(&self, row: DefinitionRow) -> Result<Deployed, StoreError> {
+    /// Deploys a definition. K-2: a name and version never change their content. The newest decides about the schedule.
+    pub async fn deploy(&self, row: DefinitionRow, schedule: Option<NewSchedule>) -> Result<Deployed, StoreError> {
         self.store
             .write(move |connection| {
                 let key = (&row.tenant, &row.namespace, &row.name, &row.version);
@@ -57,6 +58,8 @@ impl KernelStore {
                     Some(found) => Ok(Deployed::Conflicting(found.hash)),
                     None => {
                         diesel::insert_into(definitions::table).values(&row).execute(connection)?;
+                        let key = (row.tenant.as_str(), row.namespace.as_str(), row.name.as_str());
+                        schedules::replace(connection, key, schedule.as_ref())?;
                         Ok(Deployed::Created(row))
                     }
                 }

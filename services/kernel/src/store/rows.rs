@@ -1,10 +1,11 @@
 //! Rows, and how a run and its reviews become rows.
 
 use diesel::prelude::*;
+use orrery_types::UnixMillis;
 use serde_json::{Value, json};
 
 use super::partition_of;
-use super::schema::{definitions, errands, journal, reviews, runs, snapshots};
+use super::schema::{definitions, errands, journal, reviews, runs, schedules, snapshots};
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
 use crate::domain::review::Review;
@@ -259,5 +260,36 @@ impl ReviewRow {
     /// Who may decide it.
     pub fn roles(&self) -> Vec<String> {
         serde_json::from_str(&self.roles).unwrap_or_default()
+    }
+}
+
+/// When a workflow starts by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
+#[diesel(table_name = schedules)]
+#[allow(missing_docs)]
+pub struct ScheduleRow {
+    pub tenant: String,
+    pub namespace: String,
+    pub name: String,
+    pub version: String,
+    pub definition_hash: String,
+    pub partition: i32,
+    pub submitted_by: String,
+    pub roles: String,
+    pub deployed_ms: i64,
+    pub next_ms: Option<i64>,
+    pub running: String,
+    pub gathered: String,
+}
+
+impl ScheduleRow {
+    /// When it fires next.
+    pub fn due_at(&self) -> Option<UnixMillis> {
+        self.next_ms.map(|at| UnixMillis(u64::try_from(at).unwrap_or(0)))
+    }
+
+    /// When it began.
+    pub fn deployed_at(&self) -> UnixMillis {
+        UnixMillis(u64::try_from(self.deployed_ms).unwrap_or(0))
     }
 }

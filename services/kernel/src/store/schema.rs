@@ -63,6 +63,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    subscriptions (run_id, frame, event_type) { run_id -> Text, frame -> BigInt, event_type -> Text, tenant -> Text, }
+}
+
+diesel::table! {
+    schedules (tenant, namespace, name) {
+        tenant -> Text, namespace -> Text, name -> Text, version -> Text,
+        definition_hash -> Text, partition -> Integer,
+        submitted_by -> Text, roles -> Text, deployed_ms -> BigInt,
+        next_ms -> Nullable<BigInt>, running -> Text, gathered -> Text,
+    }
+}
+
+diesel::table! {
+    schedule_events (tenant, event_type, namespace, name) {
+        tenant -> Text, event_type -> Text, namespace -> Text, name -> Text,
+    }
+}
+
+diesel::table! {
     snapshots (run_id) { run_id -> Text, seq -> BigInt, state -> Text, }
 }
 

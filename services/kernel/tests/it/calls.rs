@@ -127,7 +127,10 @@ async fn failures_that_pass_are_tried_again_and_others_reach_the_workflow() {
 #[tokio::test]
 async fn loops_cancellation_children_and_lists() {
     let system = System::start().await;
-    system.deploy("loop", "do:\n  - a: {set: {x: 1}}\n  - b: {set: {y: 1}, then: a}\n").await.unwrap();
+    system
+        .deploy("loop", "do:\n  - a: {set: {x: 1}}\n  - b: {switch: [{again: {when: .x == 1, then: a}}]}\n")
+        .await
+        .unwrap();
     let looping = system.submit("loop", "{}", "").await.unwrap();
 
     system

@@ -2,6 +2,7 @@
 
 mod calls;
 mod crash;
+mod events;
 mod examples;
 mod failover;
 mod fairness;

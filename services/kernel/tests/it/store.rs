@@ -140,9 +140,9 @@ async fn holds(store: KernelStore) {
         source: "s".into(),
         deployed_ms: 1,
     };
-    assert!(matches!(store.deploy(row("h1")).await.unwrap(), Deployed::Created(_)));
-    assert!(matches!(store.deploy(row("h1")).await.unwrap(), Deployed::Unchanged(_)));
-    assert_eq!(store.deploy(row("h2")).await.unwrap(), Deployed::Conflicting("h1".into()));
+    assert!(matches!(store.deploy(row("h1"), None).await.unwrap(), Deployed::Created(_)));
+    assert!(matches!(store.deploy(row("h1"), None).await.unwrap(), Deployed::Unchanged(_)));
+    assert_eq!(store.deploy(row("h2"), None).await.unwrap(), Deployed::Conflicting("h1".into()));
     let page = Page { before: None, limit: 10 };
     assert_eq!(store.runs("acme".into(), RunFilter::default(), page).await.unwrap().len(), 3);
 }

@@ -7,11 +7,13 @@ use orrery_types::UnixMillis;
 
 use super::Api;
 use crate::bus::convert;
-use crate::store::{DefinitionRow, Deployed};
+use crate::domain::command::Person;
+use crate::domain::definition::Definition;
+use crate::store::{DefinitionRow, Deployed, NewSchedule, ScheduleRow, partition_of_schedule};
 
 impl Api {
     pub(super) async fn deploy(self, _context: CallContext, request: DeployRequest) -> Result<DeployReply, Error> {
-        let (tenant, _) = convert::caller(request.caller)?;
+        let (tenant, person) = convert::caller(request.caller)?;
         let definition = self.kernel.definitions.compile(request.source.clone()).await?;
         let document = &definition.document;
         let row = DefinitionRow {
@@ -24,7 +26,8 @@ impl Api {
             source: request.source,
             deployed_ms: i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX),
         };
-        let (row, created) = match self.kernel.store.deploy(row).await? {
+        let schedule = schedule(&row, &definition, &person);
+        let (row, created) = match self.kernel.store.deploy(row, schedule).await? {
             Deployed::Created(row) => (row, true),
             Deployed::Unchanged(row) => (row, false),
             Deployed::Conflicting(hash) => {
@@ -47,4 +50,33 @@ impl Api {
         let rows = self.kernel.store.definitions(tenant.to_string()).await?;
         Ok(ListDefinitionsReply { definitions: rows.into_iter().map(|row| convert::definition(row, false)).collect() })
     }
+}
+
+/// The schedule that a definition brings. Its runs are submitted by whoever deployed it, with the roles that they have now.
+fn schedule(row: &DefinitionRow, definition: &Definition, by: &Person) -> Option<NewSchedule> {
+    let schedule = definition.schedule.as_ref()?;
+    let now = UnixMillis(u64::try_from(row.deployed_ms).unwrap_or(0));
+    // A workflow that starts again after its end has to start once.
+    let next = schedule.after.map(|_| now).or_else(|| schedule.next(now, now));
+    let types = schedule.on.as_ref().map(|on| match on.types() {
+        types if types.is_empty() => vec![String::new()],
+        types => types,
+    });
+    Some(NewSchedule {
+        row: ScheduleRow {
+            tenant: row.tenant.clone(),
+            namespace: row.namespace.clone(),
+            name: row.name.clone(),
+            version: row.version.clone(),
+            definition_hash: row.hash.clone(),
+            partition: partition_of_schedule(&row.tenant, &row.namespace, &row.name),
+            submitted_by: by.principal.clone(),
+            roles: serde_json::json!(by.roles).to_string(),
+            deployed_ms: row.deployed_ms,
+            next_ms: next.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX)),
+            running: String::new(),
+            gathered: "{}".to_owned(),
+        },
+        types: types.unwrap_or_default(),
+    })
 }

@@ -1,12 +1,14 @@
 //! Compiles a definition that the schema has accepted, and finds what a schema cannot: names that lead nowhere, variables
 //! and functions that do not exist, and parts of the DSL that this kernel does not run.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::duration::DurationSpec;
+use super::evaluate::loosened;
+use super::extension::Extension;
 use super::model::{Definition, Directive, Document, Intake, Kind, Outcome, RetryPolicy, Task, Transform};
 use super::source::{Source, escape};
 use super::{Pointer, Problem, hash};
@@ -17,7 +19,7 @@ const TASKS_MAX: usize = 10_000;
 /// Lists nested in lists.
 const NESTING_MAX: usize = 64;
 /// What a definition is made of.
-const SECTIONS: &[&str] = &["document", "input", "use", "do", "timeout", "output", "schedule"];
+const SECTIONS: &[&str] = &["document", "input", "use", "do", "timeout", "output", "schedule", "evaluate"];
 /// Variables that every expression may name.
 const STANDARD: &[&str] = &["context", "input", "output", "task", "workflow", "runtime"];
 
@@ -26,16 +28,18 @@ pub type Scope = BTreeSet<String>;
 
 /// Compiles.
 pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
-    let mut builder =
-        Builder { source, problems: Vec::new(), tasks: HashMap::new(), lists: HashMap::new(), retries: HashMap::new() };
+    let mut builder = Builder::of(source);
     let scope: Scope = STANDARD.iter().map(|&name| name.to_owned()).collect();
     let root = Map::new();
     let root = source.value.as_object().unwrap_or(&root);
     builder.refuse_unsupported(root);
+    builder.evaluation(root);
     builder.collect_retries(&scope);
     let input = builder.intake("", root, &scope);
     let output = builder.outcome("", root, &scope);
     let timeout = builder.timeout("", root, &scope);
+    let schedule = builder.schedule(root, &scope);
+    builder.extensions = builder.extensions(&scope);
     builder.list(Definition::ROOT, root.get("do"), &scope, 0);
     if !builder.problems.is_empty() {
         return Err(builder.problems);
@@ -43,7 +47,8 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     let (tasks, lists) = (builder.tasks, builder.lists);
     let document = document(root.get("document"));
     let hash = hash::digest(&source.value);
-    Ok(Definition { document, hash, source: Arc::new(source.value.clone()), input, output, timeout, tasks, lists })
+    let source = Arc::new(source.value.clone());
+    Ok(Definition { document, hash, source, input, output, timeout, schedule, tasks, lists })
 }
 
 fn document(value: Option<&Value>) -> Document {
@@ -57,13 +62,47 @@ fn document(value: Option<&Value>) -> Document {
     }
 }
 
+/// For a message: the names of a list in their order, as many as one can read.
+fn names(siblings: &Siblings<'_>) -> String {
+    const SHOWN: usize = 20;
+    let mut names: Vec<_> = siblings.iter().map(|(name, at)| (at, *name)).collect();
+    names.sort_unstable();
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    let names: Vec<&str> = names.into_iter().take(SHOWN).map(|(_, name)| name).collect();
+    format!("{}{more}", names.join(", "))
+}
+
 /// The state of one compilation.
 pub struct Builder<'a> {
     pub(super) source: &'a Source,
     pub(super) problems: Vec<Problem>,
-    tasks: HashMap<Pointer, Arc<Task>>,
-    lists: HashMap<Pointer, Vec<Arc<Task>>>,
+    pub(super) tasks: HashMap<Pointer, Arc<Task>>,
+    pub(super) lists: HashMap<Pointer, Vec<Arc<Task>>>,
     pub(super) retries: HashMap<String, Arc<RetryPolicy>>,
+    /// What runs around the tasks compiled from now on.
+    pub(super) extensions: Vec<Arc<Extension>>,
+    /// Whether any text may be an expression (specification, "Evaluate").
+    pub(super) loose: bool,
+    /// Lists in which something may end, or takes time.
+    pub(super) ending_lists: HashSet<Pointer>,
+}
+
+/// The names of a list's tasks, by which directives find them.
+pub type Siblings<'a> = HashMap<&'a str, usize>;
+
+impl<'a> Builder<'a> {
+    fn of(source: &'a Source) -> Self {
+        Self {
+            source,
+            problems: Vec::new(),
+            tasks: HashMap::new(),
+            lists: HashMap::new(),
+            retries: HashMap::new(),
+            extensions: Vec::new(),
+            loose: false,
+            ending_lists: HashSet::new(),
+        }
+    }
 }
 
 impl Builder<'_> {
@@ -79,10 +118,11 @@ impl Builder<'_> {
                 format!("unknown field {field:?}: there are {}", SECTIONS.join(", ")),
             );
         }
-        if root.contains_key("schedule") {
-            self.problem("/schedule", "this kernel does not run schedules yet: start the workflow by a call");
+        if root.get("use").is_some_and(|it| it.get("catalogs").is_some()) {
+            let reason = "a catalog may change under a workflow that runs: write its functions into `use.functions`";
+            self.problem("/use/catalogs", reason);
         }
-        for part in ["authentications", "extensions", "functions", "secrets", "catalogs"] {
+        for part in ["authentications", "functions", "secrets"] {
             if root.get("use").is_some_and(|it| it.get(part).is_some()) {
                 self.problem(&format!("/use/{part}"), format!("this kernel does not run `use.{part}` yet"));
             }
@@ -101,18 +141,21 @@ impl Builder<'_> {
             self.problem(pointer, format!("task lists nest more than {NESTING_MAX} levels deep"));
             return pointer.into();
         }
-        let names: Vec<&str> =
-            items.iter().filter_map(|item| item.as_object()?.keys().next()).map(String::as_str).collect();
+        let names =
+            items.iter().enumerate().filter_map(|(at, item)| Some((item.as_object()?.keys().next()?.as_str(), at)));
+        // Backwards, so that of two tasks with one name the first is found.
+        let names: Siblings<'_> = names.collect::<Vec<_>>().into_iter().rev().collect();
         let mut tasks = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let Some((name, body)) = item.as_object().and_then(|item| item.iter().next()) else { continue };
             let at = format!("{pointer}/{index}/{}", escape(name));
-            if names.iter().position(|other| other == name) != Some(index) {
+            if names.get(name.as_str()) != Some(&index) {
                 self.problem(&at, format!("a task named {name:?} stands earlier in this list: names must differ"));
             }
             tasks.extend(self.task(name, index, at, body, &names, scope, depth));
         }
         let pointer: Pointer = pointer.into();
+        self.check_flow(&pointer, &tasks);
         self.lists.insert(pointer.clone(), tasks);
         pointer
     }
@@ -120,9 +163,11 @@ impl Builder<'_> {
     /// A list that holds one branch of a fork.
     pub(super) fn branch(&mut self, pointer: String, name: &str, body: &Value, scope: &Scope, depth: usize) -> Pointer {
         let at = format!("{pointer}/{}", escape(name));
-        let task = self.task(name, 0, at, body, &[], scope, depth);
+        let task = self.task(name, 0, at, body, &Siblings::new(), scope, depth);
         let pointer: Pointer = pointer.into();
-        self.lists.insert(pointer.clone(), task.into_iter().collect());
+        let tasks: Vec<_> = task.into_iter().collect();
+        self.check_flow(&pointer, &tasks);
+        self.lists.insert(pointer.clone(), tasks);
         pointer
     }
 
@@ -133,7 +178,7 @@ impl Builder<'_> {
         index: usize,
         at: String,
         body: &Value,
-        siblings: &[&str],
+        siblings: &Siblings<'_>,
         scope: &Scope,
         depth: usize,
     ) -> Option<Arc<Task>> {
@@ -143,7 +188,7 @@ impl Builder<'_> {
         }
         let fields = body.as_object()?;
         let kind = self.kind(&at, fields, siblings, scope, depth)?;
-        let task = Arc::new(Task {
+        let task = Task {
             name: name.to_owned(),
             index: u32::try_from(index).unwrap_or(u32::MAX),
             condition: self.program(&format!("{at}/if"), fields.get("if"), scope),
@@ -155,16 +200,15 @@ impl Builder<'_> {
             pointer: at.as_str().into(),
             kind,
             source: body.clone(),
-        });
-        self.tasks.insert(task.pointer.clone(), task.clone());
-        Some(task)
+        };
+        Some(self.extend(task))
     }
 
     fn kind(
         &mut self,
         at: &str,
         fields: &Map<String, Value>,
-        siblings: &[&str],
+        siblings: &Siblings<'_>,
         scope: &Scope,
         depth: usize,
     ) -> Option<Kind> {
@@ -183,10 +227,7 @@ impl Builder<'_> {
                 "emit" => self.emit_task(at, value, scope),
                 "run" => self.run_task(at, value, scope),
                 "call" => self.call_task(at, value, fields.get("with"), scope),
-                "listen" => {
-                    self.problem(&format!("{at}/listen"), "this kernel does not run `listen` yet");
-                    None
-                }
+                "listen" => self.listen_task(at, value, fields.get("foreach"), scope, depth),
                 _ => continue,
             };
         }
@@ -194,16 +235,15 @@ impl Builder<'_> {
     }
 
     /// A flow directive; a name must be one of the same list.
-    pub(super) fn directive(&mut self, at: &str, value: Option<&Value>, siblings: &[&str]) -> Directive {
+    pub(super) fn directive(&mut self, at: &str, value: Option<&Value>, siblings: &Siblings<'_>) -> Directive {
         match value.and_then(Value::as_str) {
             None | Some("continue") => Directive::Continue,
             Some("exit") => Directive::Exit,
             Some("end") => Directive::End,
-            Some(name) => match siblings.iter().position(|sibling| *sibling == name) {
-                Some(index) => Directive::Goto(u32::try_from(index).unwrap_or(u32::MAX)),
+            Some(name) => match siblings.get(name) {
+                Some(index) => Directive::Goto(u32::try_from(*index).unwrap_or(u32::MAX)),
                 None => {
-                    let known = siblings.join(", ");
-                    self.problem(at, format!("no task is named {name:?} in this list: it holds {known}"));
+                    self.problem(at, format!("no task is named {name:?} in this list: it holds {}", names(siblings)));
                     Directive::Continue
                 }
             },
@@ -227,7 +267,8 @@ impl Builder<'_> {
         scope: &Scope,
         compile: impl Fn(&Value, &Scope) -> Result<T, (String, CompileError)>,
     ) -> Option<T> {
-        match compile(value, scope) {
+        let loose = self.loose.then(|| loosened(value, scope));
+        match compile(loose.as_ref().unwrap_or(value), scope) {
             Ok(template) => Some(template),
             Err((inner, error)) => {
                 self.problem(&format!("{at}{inner}"), error.to_string());
@@ -265,7 +306,7 @@ impl Builder<'_> {
         }
     }
 
-    fn outcome(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Outcome {
+    pub(super) fn outcome(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Outcome {
         let Some(value) = fields.get("output") else { return Outcome::default() };
         let at = format!("{at}/output");
         let transform = value.get("as");
@@ -276,7 +317,7 @@ impl Builder<'_> {
         }
     }
 
-    fn export(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Option<Transform> {
+    pub(super) fn export(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Option<Transform> {
         let value = fields.get("export")?;
         let at = format!("{at}/export");
         let template = self.template(&format!("{at}/as"), value.get("as")?, scope, Template::compile_transform)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::build::{Builder, Scope};
+use super::build::{Builder, Scope, Siblings};
 use super::function::Function;
 use super::model::{
     Backoff, Branch, Call, Case, Catch, ErrorFilter, ErrorTemplate, For, Kind, RetryPolicy, SubWorkflow,
@@ -32,7 +32,7 @@ impl Builder<'_> {
         Some(Kind::For(For { each, at: index, list: list?, condition, body }))
     }
 
-    fn variable(&mut self, at: &str, name: &str, scope: &mut Scope) {
+    pub(super) fn variable(&mut self, at: &str, name: &str, scope: &mut Scope) {
         let valid = name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
             && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
         if !valid {
@@ -42,14 +42,14 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn switch_task(&mut self, at: &str, value: &Value, siblings: &[&str], scope: &Scope) -> Kind {
+    pub(super) fn switch_task(&mut self, at: &str, value: &Value, siblings: &Siblings<'_>, scope: &Scope) -> Kind {
         let items = value.as_array().map_or(&[] as &[_], Vec::as_slice);
         let mut cases = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let Some((name, case)) = item.as_object().and_then(|item| item.iter().next()) else { continue };
             let at = format!("{at}/switch/{index}/{}", escape(name));
-            if case.get("when").is_none() && index + 1 < items.len() {
-                self.problem(&at, "a case without `when` always applies: it must be the last");
+            if case.get("when").is_none() && cases.iter().any(|case: &Case| case.when.is_none()) {
+                self.problem(&at, "a case without `when` is the default: there may be only one");
             }
             cases.push(Case {
                 when: self.program(&format!("{at}/when"), case.get("when"), scope),
@@ -226,10 +226,18 @@ impl Builder<'_> {
 fn error_filter(with: Option<&Value>) -> ErrorFilter {
     let text = |field: &str| with.and_then(|with| with.get(field)).and_then(Value::as_str).map(str::to_owned);
     ErrorFilter {
-        kind: text("type"),
+        kind: text("type").map(|kind| standard(&kind)),
         status: with.and_then(|with| with.get("status")).and_then(Value::as_u64),
         instance: text("instance"),
         title: text("title"),
         detail: text("details").or_else(|| text("detail")),
+    }
+}
+
+/// The standard error types by their current names: the specification's own conformance features still use the older ones.
+fn standard(kind: &str) -> String {
+    match kind.strip_prefix("https://serverlessworkflow.io/dsl/errors/types/") {
+        Some(name) => format!("https://serverlessworkflow.io/spec/1.0.0/errors/{name}"),
+        None => kind.to_owned(),
     }
 }

@@ -5,23 +5,31 @@
 
 mod build;
 pub mod duration;
+mod evaluate;
+mod extension;
+mod flow;
 mod function;
 mod hash;
 mod kinds;
+mod listen;
 mod model;
 mod problem;
+mod schedule;
 mod schema;
 mod source;
 
 use std::sync::Arc;
 
+pub use extension::{Extended, Extension};
 pub use function::Function;
 pub use hash::digest;
+pub use listen::{Consumption, Correlation, Each, EventFilter, Listen, Matcher, Read, Strategy, Until};
 pub use model::{
     Backoff, Branch, Call, Case, Catch, Definition, Directive, Document, ErrorFilter, ErrorTemplate, For, Intake, Kind,
     Outcome, RetryPolicy, SubWorkflow, Task, Transform,
 };
 pub use problem::{Problem, Problems};
+pub use schedule::Schedule;
 pub use schema::violations;
 pub use source::SOURCE_BYTES_MAX;
 
@@ -47,5 +55,7 @@ pub fn read(text: &str) -> Result<serde_json::Value, Problems> {
 /// A pointer into a definition, shared by everything that names the place.
 pub type Pointer = Arc<str>;
 
+#[cfg(test)]
+mod bounds_tests;
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use orrery_types::Sha256Digest;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::duration::DurationSpec;
+use super::extension::Extended;
+use super::listen::Listen;
+use super::schedule::Schedule;
 use super::{Function, Pointer};
 use crate::domain::expression::{Program, Template};
 
@@ -25,6 +29,8 @@ pub struct Definition {
     pub output: Outcome,
     /// How long a run may take.
     pub timeout: Option<DurationSpec>,
+    /// When it starts by itself.
+    pub schedule: Option<Schedule>,
     pub(super) tasks: HashMap<Pointer, Arc<Task>>,
     pub(super) lists: HashMap<Pointer, Vec<Arc<Task>>>,
 }
@@ -112,7 +118,8 @@ pub struct Task {
 }
 
 /// Where the flow goes after a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Directive {
     /// To the next task of the list.
     Continue,
@@ -155,10 +162,14 @@ pub enum Kind {
     Wait(DurationSpec),
     /// Publishes an event, whose attributes these are.
     Emit(Template),
+    /// Waits for events.
+    Listen(Box<Listen>),
     /// Runs another workflow.
     Run(SubWorkflow),
     /// Calls a function of the platform.
     Call(Call),
+    /// Is extended.
+    Extended(Extended),
 }
 
 /// A case of a switch.

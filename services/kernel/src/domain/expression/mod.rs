@@ -4,6 +4,7 @@
 //! [`budget::STEPS_MAX`] steps, and no value in it weighs more than [`budget::WEIGHT_MAX`].
 
 mod budget;
+mod calls;
 mod natives;
 mod program;
 mod rewrite;

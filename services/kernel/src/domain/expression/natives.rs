@@ -31,6 +31,60 @@ const NATIVES_BARRED: &[&str] = &[
     "input_filename",
 ];
 
+/// Natives that take as long as their input is large. What they cost is charged before they run, so that a program is bounded
+/// in time as it is in steps.
+const COSTLY: &[&str] = &[
+    "sort",
+    "sort_by",
+    "group_by",
+    "unique",
+    "unique_by",
+    "min_by",
+    "max_by",
+    "reverse",
+    "contains",
+    "inside",
+    "indices",
+    "split",
+    "split_matches",
+    "matches",
+    "test",
+    "ltrimstr",
+    "rtrimstr",
+    "trim",
+    "ltrim",
+    "rtrim",
+    "startswith",
+    "endswith",
+    "ascii_downcase",
+    "ascii_upcase",
+    "explode",
+    "implode",
+    "tostring",
+    "fromjson",
+    "tonumber",
+    "tobytes",
+    "utf8bytelength",
+    "escape_html",
+    "escape_sh",
+    "escape_uri",
+    "encode_base64",
+    "decode_base64",
+    "keys",
+    "keys_unsorted",
+    "to_entries",
+    "strptime",
+    "getpath",
+    "paths",
+    "bsearch",
+    "transpose",
+];
+
+/// Whether a call is charged for the weight of its input.
+pub fn is_costly(name: &str) -> bool {
+    COSTLY.contains(&name) || name.starts_with('@')
+}
+
 /// Whether a definition of the standard library is kept.
 pub fn definition_allowed(name: &str) -> bool {
     !DEFINITIONS_BARRED.contains(&name)

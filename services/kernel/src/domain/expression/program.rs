@@ -12,6 +12,7 @@ use jaq_core::{Compiler, Ctx, Filter, Vars, unwrap_valr};
 use serde_json::Value;
 
 use super::budget::{Bounded, Budget, Data, Exhausted};
+use super::calls::{self, Library};
 use super::{natives, rewrite, value};
 
 /// An expression longer than this is refused.
@@ -151,6 +152,8 @@ static PRELUDE: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| {
     defs.filter(|def| natives::definition_allowed(def.name)).map(rewrite::definition).collect()
 });
 
+static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::of(&PRELUDE));
+
 fn parse(source: &str) -> Result<Term<&str>, String> {
     let tokens = Lexer::new(source).lex().map_err(|errors| match errors.first() {
         Some((expected, at)) => format!("expected {} at `{}`", expected.as_str(), shorten(at)),
@@ -164,9 +167,12 @@ fn parse(source: &str) -> Result<Term<&str>, String> {
 }
 
 fn build(source: &str, names: &[String]) -> Result<Filter<Bounded>, String> {
-    let entry = Def { name: ENTRY, args: Vec::new(), body: rewrite::term(parse(source)?) };
+    let body = rewrite::term(parse(source)?);
+    let needed = calls::needed(&body, &LIBRARY);
+    let prelude = PRELUDE.iter().enumerate().filter(|(index, _)| needed.contains(index)).map(|(_, def)| def.clone());
+    let entry = Def { name: ENTRY, args: Vec::new(), body };
     let arena = Arena::default();
-    let loader = Loader::new(PRELUDE.iter().cloned().chain([entry]));
+    let loader = Loader::new(prelude.chain([entry]));
     let modules = loader.load(&arena, File { code: ENTRY, path: () }).map_err(|_| "it cannot be loaded".to_owned())?;
     let compiler = Compiler::default().with_funs(natives::natives());
     let compiler = compiler.with_global_vars(names.iter().map(String::as_str));

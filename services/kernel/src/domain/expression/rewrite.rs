@@ -6,7 +6,7 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Part, Path};
 
-use super::natives::{PLUS, TIMES, WEIGH};
+use super::natives::{self, PLUS, TIMES, WEIGH};
 
 /// The name to which `a += b` binds `b`; no program can write it, since `jq` names hold no `!`.
 const OPERAND: &str = "$!operand";
@@ -52,6 +52,10 @@ pub fn term(it: Term<&str>) -> Term<&str> {
             otherwise.map(|it| boxed(*it)),
         ),
         Term::Def(defs, inner) => Term::Def(defs.into_iter().map(definition).collect(), boxed(*inner)),
+        Term::Call(name, arguments) if natives::is_costly(name) => {
+            let weigh = Term::Call(WEIGH, Vec::new());
+            Term::BinOp(Box::new(weigh), BinaryOp::Pipe(None), Box::new(Term::Call(name, all(arguments))))
+        }
         Term::Call(name, arguments) => Term::Call(name, all(arguments)),
         Term::Path(inner, path) => Term::Path(boxed(*inner), path_of(path)),
     }

@@ -53,27 +53,20 @@ impl Machine<'_> {
         }
     }
 
-    /// Validates and transforms the input; none: the task's condition does not hold.
+    /// Asks the condition, then validates and transforms the input (specification, "Data Flow"); none: the condition does
+    /// not hold.
     fn prepare(&self, list: FrameId, task: &Task, raw: &Arc<Value>) -> Result<Option<Arc<Value>>, Fault> {
+        let sight = Sight { frame: Some(list), task: Some(task), ..Sight::of(self, raw) };
+        if let Some(condition) = &task.condition
+            && !holds(&condition.evaluate(raw, &sight)?)
+        {
+            return Ok(None);
+        }
         check_schema(task.input.schema.as_ref(), raw, "the task's input")?;
-        let sight = |input| Sight {
-            machine: self,
-            frame: Some(list),
-            task: Some(task),
-            raw_input: raw,
-            input,
-            output: None,
-            own: &[],
-        };
-        let input = match &task.input.from {
-            Some(from) => Arc::new(from.evaluate(raw, &sight(raw))?),
-            None => raw.clone(),
-        };
-        let runs = match &task.condition {
-            Some(condition) => holds(&condition.evaluate(&input, &sight(&input))?),
-            None => true,
-        };
-        Ok(runs.then_some(input))
+        match &task.input.from {
+            Some(from) => Ok(Some(Arc::new(from.evaluate(raw, &sight)?))),
+            None => Ok(Some(raw.clone())),
+        }
     }
 
     fn perform(&mut self, entered: &Entered) -> Result<Result<(), Fault>, Reject> {
@@ -88,6 +81,8 @@ impl Machine<'_> {
             Kind::Fork { branches, .. } => self.fork(entered, branches),
             Kind::Try { body, catch } => self.attempt(entered, body, catch),
             Kind::Wait(duration) => self.wait(entered, duration),
+            Kind::Listen(listen) => self.listen(entered, listen),
+            Kind::Extended(extended) => return self.extended(entered, extended),
             Kind::Run(workflow) => self.run_workflow(entered, workflow),
             Kind::Call(call) => self.call(entered, call),
         })
@@ -96,13 +91,10 @@ impl Machine<'_> {
     /// What an expression of a task sees.
     pub(super) fn sight<'a>(&'a self, entered: &'a Entered) -> Sight<'a> {
         Sight {
-            machine: self,
             frame: Some(entered.list),
             task: Some(&entered.task),
             raw_input: &entered.raw_input,
-            input: &entered.input,
-            output: None,
-            own: &[],
+            ..Sight::of(self, &entered.input)
         }
     }
 
@@ -194,13 +186,33 @@ impl Machine<'_> {
         output: Arc<Value>,
         call: Option<Box<Receipt>>,
     ) -> Result<(), Reject> {
+        self.complete_with(step, output, call, None)
+    }
+
+    /// As [`Self::complete_step`], with where the flow goes, if not where the task's own `then` says.
+    pub(super) fn complete_redirected(
+        &mut self,
+        step: FrameId,
+        output: Arc<Value>,
+        then: Option<Directive>,
+    ) -> Result<(), Reject> {
+        self.complete_with(step, output, None, then)
+    }
+
+    fn complete_with(
+        &mut self,
+        step: FrameId,
+        output: Arc<Value>,
+        call: Option<Box<Receipt>>,
+        then: Option<Directive>,
+    ) -> Result<(), Reject> {
         let frame = self.frame(step)?.clone();
         let (task, list) = (self.task(&frame.pointer)?, self.list_of(&frame)?);
         match self.settle(step, &task, &frame.raw_input, &frame.input, output) {
             Err(fault) => self.fail(list, &task.pointer, fault),
             Ok((output, context)) => {
                 self.abandon(step, true);
-                self.follow(list, &task, Ending { iteration: frame.iteration, output, context, then: None, call });
+                self.follow(list, &task, Ending { iteration: frame.iteration, output, context, then, call });
                 Ok(())
             }
         }
@@ -216,21 +228,20 @@ impl Machine<'_> {
         raw: Arc<Value>,
     ) -> Result<(Arc<Value>, Option<Arc<Value>>), Fault> {
         let sight = |output| Sight {
-            machine: self,
             frame: Some(frame),
             task: Some(task),
             raw_input,
-            input,
-            output: Some(output),
-            own: &[],
+            raw_output: Some(&raw),
+            output,
+            ..Sight::of(self, input)
         };
         let output = match &task.output.transform {
-            Some(transform) => Arc::new(transform.evaluate(&raw, &sight(&raw))?),
-            None => raw,
+            Some(transform) => Arc::new(transform.evaluate(&raw, &sight(None))?),
+            None => raw.clone(),
         };
         check_schema(task.output.schema.as_ref(), &output, "the task's output")?;
         let Some(export) = &task.export else { return Ok((output, None)) };
-        let context = export.template.evaluate(&output, &sight(&output))?;
+        let context = export.template.evaluate(&output, &sight(Some(&output)))?;
         check_schema(export.schema.as_ref(), &context, "the exported context")?;
         Ok((output, Some(Arc::new(context))))
     }
@@ -245,7 +256,12 @@ impl Machine<'_> {
             Directive::Exit | Directive::End => None,
         };
         let pointer = task.pointer.clone();
+        let around = self.redirects(list, then);
+        let next = next.filter(|_| around.is_none());
         self.record(Fact::StepCompleted { list, pointer, iteration, output: output.clone(), context, next, call });
+        if let Some(step) = around {
+            self.record(Fact::FlowRedirected { step, then });
+        }
         match next {
             _ if then == Directive::End => self.complete(&output),
             Some(_) => self.agenda.push_back(Next::Step(list)),
@@ -264,6 +280,8 @@ impl Machine<'_> {
         };
         match &self.frame(step)?.activity {
             Activity::For { .. } => self.round_done(step, value),
+            Activity::Extended { .. } => self.stage_done(step, value),
+            Activity::Listen { .. } => self.item_done(step, value),
             Activity::Fork { .. } => self.branch_done(step, branch.unwrap_or(0), value),
             _ => self.complete_step(step, value),
         }

@@ -44,6 +44,10 @@ impl Machine<'_> {
                     let (key, pointer) = (work.key.clone(), frame.pointer.clone());
                     self.record(Fact::WorkWithdrawn { key, pointer });
                 }
+                Activity::Listen { open: true, .. } => {
+                    let (step, pointer) = (frame.id, frame.pointer.clone());
+                    self.record(Fact::ListeningEnded { step, pointer });
+                }
                 Activity::Human { review } => {
                     let (review, pointer) = (review.id.clone(), frame.pointer.clone());
                     self.record(Fact::ReviewWithdrawn { review, pointer });

@@ -1,4 +1,7 @@
-//! `emit`: publishes a CloudEvent. Its id is that of the step, so a second publication is dropped by the stream.
+//! `emit`: publishes a CloudEvent, which is also the task's output. Its id is that of the step, so a second publication is
+//! dropped by the stream.
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -23,9 +26,10 @@ impl Machine<'_> {
         if event.contains_key("data") {
             event.entry("datacontenttype").or_insert_with(|| json!("application/json"));
         }
-        let completed = self.complete_entered(entered, entered.input.clone(), None)?;
+        let event = Arc::new(Value::Object(event));
+        let completed = self.complete_entered(entered, event.clone(), None)?;
         if completed.is_ok() {
-            self.effects.push(Effect::Publish(Value::Object(event)));
+            self.effects.push(Effect::Publish((*event).clone()));
         }
         Ok(completed)
     }

@@ -49,15 +49,7 @@ impl Machine<'_> {
         let Some(item) = items.get(index as usize) else { return self.complete_step(step, value) };
         let variables = [(each.each.as_str(), item.clone()), (each.at.as_str(), json!(index))];
         if let Some(condition) = &each.condition {
-            let sight = Sight {
-                machine: self,
-                frame: Some(step),
-                task: None,
-                raw_input: &value,
-                input: &value,
-                output: None,
-                own: &variables,
-            };
+            let sight = Sight { frame: Some(step), own: &variables, ..Sight::of(self, &value) };
             match condition.evaluate(&value, &sight) {
                 Ok(result) if holds(&result) => {}
                 Ok(_) => return self.complete_step(step, value),

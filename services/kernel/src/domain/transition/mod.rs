@@ -7,9 +7,11 @@ mod block;
 mod call;
 mod cancel;
 mod emit;
+mod extend;
 mod fork;
 mod human;
 mod iterate;
+mod listen;
 mod raise;
 mod run;
 mod set;
@@ -89,6 +91,7 @@ pub fn transition(
         Command::BeatWork { key, token } => machine.beat_work(&key, &token)?,
         Command::CompleteWork { key, token, output } => machine.complete_work(&key, &token, output)?,
         Command::FailWork { key, token, error, retryable } => machine.fail_work(&key, &token, error, retryable)?,
+        Command::Event { event } => machine.hear(&event)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason),
     }
     machine.drive()?;

@@ -16,6 +16,9 @@ pub(super) struct Sight<'a> {
     pub task: Option<&'a Task>,
     pub raw_input: &'a Value,
     pub input: &'a Value,
+    /// What the task gave, before `output.as`: `$task.output`.
+    pub raw_output: Option<&'a Value>,
+    /// After it: `$output`.
     pub output: Option<&'a Value>,
     /// Variables that no frame holds yet.
     pub own: &'a [(&'a str, Value)],
@@ -31,7 +34,11 @@ impl Variables for Sight<'_> {
             "context" => (*state.context).clone(),
             "input" => self.input.clone(),
             "output" => self.output.cloned().unwrap_or(Value::Null),
-            "task" => self.task_descriptor(),
+            // To what an extension runs, the task is the one that is extended.
+            "task" => match self.outer("task") {
+                Value::Null => self.task_descriptor(),
+                extended => extended,
+            },
             "workflow" => self.workflow_descriptor(),
             "runtime" => json!({
                 "name": "orrery", "version": env!("CARGO_PKG_VERSION"), "metadata": {}
@@ -45,7 +52,12 @@ impl Variables for Sight<'_> {
     }
 }
 
-impl Sight<'_> {
+impl<'a> Sight<'a> {
+    /// What the workflow itself sees with an input.
+    pub fn of(machine: &'a Machine<'a>, input: &'a Value) -> Self {
+        Self { machine, frame: None, task: None, raw_input: input, input, raw_output: None, output: None, own: &[] }
+    }
+
     fn outer(&self, name: &str) -> Value {
         let frames = &self.machine.state.frames;
         let mut at = self.frame;
@@ -58,14 +70,14 @@ impl Sight<'_> {
         Value::Null
     }
 
-    fn task_descriptor(&self) -> Value {
+    pub fn task_descriptor(&self) -> Value {
         let Some(task) = self.task else { return Value::Null };
         let frame = self.frame.and_then(|id| self.machine.state.frames.get(&id));
         let started = frame.filter(|frame| !matches!(frame.activity, Activity::List { .. }));
         let started_at = started.map_or(self.machine.now, |frame| frame.started_at);
         json!({
             "name": task.name, "reference": &*task.pointer, "definition": task.source, "input": self.raw_input,
-            "output": self.output, "startedAt": time(started_at),
+            "output": self.raw_output, "startedAt": time(started_at),
         })
     }
 

@@ -51,7 +51,7 @@ impl Machine<'_> {
         let run = Box::new((*self.state.run).clone());
         self.record(Fact::Started { run, timeout_at, root: Box::new(root) });
         match refused {
-            Some(fault) => self.fault(fault),
+            Some(fault) => self.fault(fault.at("/input")),
             None => self.agenda.push_back(Next::Step(id)),
         }
         Ok(())
@@ -60,7 +60,7 @@ impl Machine<'_> {
     fn take_in(&self, raw: &Arc<Value>) -> Result<(Arc<Value>, Option<std::time::Duration>), Fault> {
         let definition = self.definition;
         check_schema(definition.input.schema.as_ref(), raw, "the workflow's input")?;
-        let sight = self.workflow_sight(raw, None);
+        let sight = Sight::of(self, raw);
         let input = match &definition.input.from {
             Some(from) => Arc::new(from.evaluate(raw, &sight)?),
             None => raw.clone(),
@@ -69,17 +69,13 @@ impl Machine<'_> {
         Ok((input, timeout))
     }
 
-    fn workflow_sight<'a>(&'a self, input: &'a Value, output: Option<&'a Value>) -> Sight<'a> {
-        Sight { machine: self, frame: None, task: None, raw_input: input, input, output, own: &[] }
-    }
-
     /// Ends the run with an output.
     pub(super) fn complete(&mut self, raw: &Arc<Value>) {
         let output = &self.definition.output;
         let transformed = match &output.transform {
             Some(transform) => {
                 let input = self.state.run.input.clone();
-                transform.evaluate(raw, &self.workflow_sight(&input, Some(raw))).map(Arc::new).map_err(Fault::from)
+                transform.evaluate(raw, &Sight::of(self, &input)).map(Arc::new).map_err(Fault::from)
             }
             None => Ok(raw.clone()),
         };

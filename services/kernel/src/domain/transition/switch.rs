@@ -1,4 +1,5 @@
-//! `switch`: the first case that holds says where the flow goes; if none does, it continues.
+//! `switch`: the first case that holds says where the flow goes; if none does, the default; without one, the task's own
+//! `then`.
 
 use super::block::holds;
 use super::{Entered, Machine};
@@ -16,14 +17,13 @@ impl Machine<'_> {
 
     fn choose(&self, entered: &Entered, cases: &[Case]) -> Result<Option<Directive>, Fault> {
         for case in cases {
-            let applies = match &case.when {
-                Some(when) => holds(&when.evaluate(&entered.input, &self.sight(entered))?),
-                None => true,
-            };
-            if applies {
+            if let Some(when) = &case.when
+                && holds(&when.evaluate(&entered.input, &self.sight(entered))?)
+            {
                 return Ok(Some(case.then));
             }
         }
-        Ok(None)
+        let default = cases.iter().find(|case| case.when.is_none());
+        Ok(default.map(|case| case.then))
     }
 }

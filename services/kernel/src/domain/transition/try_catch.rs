@@ -60,13 +60,11 @@ impl Machine<'_> {
 
     fn try_sight<'a>(&'a self, frame: &'a Frame, task: &'a Task, own: &'a [(&'a str, Value)]) -> Sight<'a> {
         Sight {
-            machine: self,
             frame: Some(frame.id),
             task: Some(task),
             raw_input: &frame.raw_input,
-            input: &frame.input,
-            output: None,
             own,
+            ..Sight::of(self, &frame.input)
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod pending;
 mod reviews;
+mod subscriptions;
 mod work;
 
 pub use pending::PendingRow;
@@ -22,6 +23,8 @@ pub enum Change {
     Work(work::WorkChange),
     /// Of a run that waits for its turn.
     Pending(pending::PendingChange),
+    /// Of who listens to what.
+    Subscription(subscriptions::SubscriptionChange),
 }
 
 /// The changes that an event makes; `state` is the state after the move.
@@ -29,7 +32,8 @@ pub fn of(state: &State, event: &Event) -> Vec<Change> {
     let reviews = reviews::of(state, event).map(Change::Review);
     let pending = pending::of(state, event).map(Change::Pending);
     let work = work::of(state, event).map(Change::Work);
-    reviews.into_iter().chain(pending).chain(work).collect()
+    let subscriptions = subscriptions::of(state, event).map(Change::Subscription);
+    reviews.into_iter().chain(pending).chain(work).chain(subscriptions).collect()
 }
 
 impl Change {
@@ -39,6 +43,7 @@ impl Change {
             Self::Review(change) => reviews::write(connection, change),
             Self::Work(change) => work::write(connection, change),
             Self::Pending(change) => pending::write(connection, change),
+            Self::Subscription(change) => subscriptions::write(connection, change),
         }
     }
 }

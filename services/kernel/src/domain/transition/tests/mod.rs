@@ -5,4 +5,5 @@ mod constructs;
 mod durability;
 mod harness;
 mod people;
+mod specification;
 mod work;

@@ -1,0 +1,3 @@
+DROP TABLE schedule_events;
+DROP TABLE schedules;
+DROP TABLE subscriptions;

@@ -14,10 +14,15 @@ use crate::store::{DefinitionRow, KernelStore};
 /// Compiled definitions kept; the rest is compiled again when needed.
 const KEPT_MAX: usize = 512;
 
+/// A deployed definition and its compiled form.
+pub type Resolved = (DefinitionRow, Arc<Definition>);
+
 /// The cache.
 pub struct Definitions {
     store: KernelStore,
     compiled: Mutex<HashMap<String, Arc<Definition>>>,
+    /// What references that name a version or a hash stand for, which never changes (K-2).
+    named: Mutex<HashMap<(String, String), Resolved>>,
 }
 
 impl fmt::Debug for Definitions {
@@ -29,7 +34,7 @@ impl fmt::Debug for Definitions {
 impl Definitions {
     /// Empty.
     pub fn new(store: KernelStore) -> Self {
-        Self { store, compiled: Mutex::default() }
+        Self { store, compiled: Mutex::default(), named: Mutex::default() }
     }
 
     /// Compiles a text that may not be valid.
@@ -67,6 +72,11 @@ impl Definitions {
 
     /// What a reference names: `name`, `name:version` or `name@sha256:<hex>`; without a version, the newest deployed.
     pub async fn resolve(&self, tenant: &str, reference: &str) -> Result<(DefinitionRow, Arc<Definition>), Error> {
+        let key = (tenant.to_owned(), reference.to_owned());
+        let kept = self.named.lock().get(&key).cloned();
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
         let (name, wanted) = match (reference.split_once('@'), reference.split_once(':')) {
             (Some((name, hash)), _) => (name, Wanted::Hash(hash)),
             (None, Some((name, version))) => (name, Wanted::Version(version)),
@@ -85,6 +95,13 @@ impl Definitions {
             Error::new(ErrorCode::NotFound, format!("no workflow {reference:?} is deployed{known}"))
         })?;
         let definition = self.of(row.clone()).await?;
+        if matches!(wanted, Wanted::Version(version) if version != "latest") || matches!(wanted, Wanted::Hash(_)) {
+            let mut named = self.named.lock();
+            if named.len() >= KEPT_MAX {
+                named.clear();
+            }
+            named.insert(key, (row.clone(), definition.clone()));
+        }
         Ok((row, definition))
     }
 }

@@ -241,25 +241,29 @@ impl Kernel {
         Ok(row)
     }
 
-    /// Resolves when a run is over, or when `within` has passed.
-    pub async fn ended(&self, tenant: &TenantId, run: &TaskId, within: Duration) -> Result<(), ActError> {
+    /// Resolves when a run is over, or when `within` has passed. Gives the last state, if it is at hand.
+    pub async fn ended(
+        &self,
+        tenant: &TenantId,
+        run: &TaskId,
+        within: Duration,
+    ) -> Result<Option<Arc<State>>, ActError> {
         let partition = partition_of(tenant, run);
         match self.ownership.of(partition) {
             Owner::Here(_) => {
                 let watch = Watch { tenant: tenant.clone(), run: run.clone() };
                 let watching = self.actor_of(partition)?.try_send(watch)?;
                 // Neither the time that has passed nor an actor that was restarted says anything about the run.
-                let _ended = tokio::time::timeout(within, watching).await;
-                Ok(())
+                Ok(tokio::time::timeout(within, watching).await.ok().and_then(Result::ok).flatten())
             }
             Owner::There(member) => {
                 let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
                 let ask = Ask::Watch { tenant: tenant.clone(), run: run.clone(), within_ms };
-                members::ask(&self.bus, &member, &ask).await
+                members::ask(&self.bus, &member, &ask).await.map(|()| None)
             }
             Owner::Nobody => {
                 tokio::time::sleep(HANDOVER_PAUSE.min(within)).await;
-                Ok(())
+                Ok(None)
             }
         }
     }

@@ -90,6 +90,11 @@ impl Bus {
         self.client.connection_state() == async_nats::connection::State::Connected
     }
 
+    /// Changes whenever the connection breaks.
+    pub fn breaks(&self) -> watch::Receiver<u64> {
+        self.breaks.clone()
+    }
+
     /// Calls a service and waits for its reply, at most until the deadline. Dropping the future cancels the work. A
     /// connection that breaks meanwhile ends the wait at once: the reply may have been on the way and is lost.
     pub async fn call<Req, Rep>(&self, verb: Verb<Req, Rep>, context: &CallContext, request: &Req) -> Result<Rep, Error>

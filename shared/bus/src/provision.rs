@@ -48,11 +48,18 @@ pub async fn provision(bus: &Bus, options: ProvisionOptions) -> Result<(), Error
         ..stream::Config::default()
     };
     let work = stream::RetentionPolicy::WorkQueue;
+    // Fed from outboxes, which keep each message until it is certainly synced: a sync for each would be the better part of
+    // what a workflow's step costs.
+    let persist_mode = Some(stream::PersistenceMode::Async).filter(|_| options.replicas == 1);
     let streams = [
         stream::Config { retention: work, ..config(subjects::STREAM_COMMANDS, subjects::COMMANDS) },
-        stream::Config { max_age: options.events_age_max, ..config(subjects::STREAM_EVENTS, subjects::EVENTS) },
+        stream::Config {
+            max_age: options.events_age_max,
+            persist_mode,
+            ..config(subjects::STREAM_EVENTS, subjects::EVENTS)
+        },
         // Kept until the log has taken them; the log itself is the long memory.
-        stream::Config { retention: work, ..config(subjects::STREAM_AUDIT, subjects::AUDIT) },
+        stream::Config { retention: work, persist_mode, ..config(subjects::STREAM_AUDIT, subjects::AUDIT) },
     ];
     for stream in streams {
         jetstream.get_or_create_stream(stream).await.map_err(|error| failed(&error))?;

@@ -1,5 +1,7 @@
 //! One connection type over both databases, and how a fresh connection is set up.
 
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::r2d2::{ManageConnection, R2D2Connection as _};
@@ -37,6 +39,16 @@ impl AnyConnection {
     }
 }
 
+/// A connection in a pool.
+pub(crate) struct Pooled {
+    pub(crate) connection: AnyConnection,
+    /// When it was last given out.
+    pub(crate) used: Instant,
+}
+
+/// A connection that was used this recently is taken to work: asking it would cost each use a round trip more.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Opens connections for the pools.
 #[derive(Debug, Clone)]
 pub(crate) struct Manager {
@@ -55,6 +67,13 @@ impl Manager {
             return Ok(Self { dialect: Dialect::Postgres, url: url.to_owned(), schema });
         }
         Err(StoreError::UnsupportedUrl(without_password(url)))
+    }
+
+    pub(crate) fn open(&self) -> Result<AnyConnection, StoreError> {
+        match self.dialect {
+            Dialect::Sqlite => self.open_sqlite(),
+            Dialect::Postgres => self.open_postgres(),
+        }
     }
 
     fn open_sqlite(&self) -> Result<AnyConnection, StoreError> {
@@ -93,26 +112,24 @@ impl Manager {
 }
 
 impl ManageConnection for Manager {
-    type Connection = AnyConnection;
+    type Connection = Pooled;
     type Error = StoreError;
 
-    fn connect(&self) -> Result<AnyConnection, StoreError> {
-        match self.dialect {
-            Dialect::Sqlite => self.open_sqlite(),
-            Dialect::Postgres => self.open_postgres(),
-        }
+    fn connect(&self) -> Result<Pooled, StoreError> {
+        Ok(Pooled { connection: self.open()?, used: Instant::now() })
     }
 
-    fn is_valid(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        match connection {
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
+        match &mut pooled.connection {
+            _ if pooled.used.elapsed() < FRESH => Ok(()),
             // A file does not go away between two statements; a server does.
             AnyConnection::Sqlite(_) => Ok(()),
             AnyConnection::Postgres(postgres) => Ok(postgres.ping()?),
         }
     }
 
-    fn has_broken(&self, connection: &mut AnyConnection) -> bool {
-        match connection {
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        match &mut pooled.connection {
             AnyConnection::Sqlite(sqlite) => sqlite.is_broken(),
             AnyConnection::Postgres(postgres) => postgres.is_broken(),
         }

@@ -1,5 +1,10 @@
 //! The transactional outbox: what must be published is written in the transaction that makes it true, and a row goes
-//! only when the bus has acknowledged it durably. Each service's migrations create the table:
+//! only when the bus has certainly written it to its disk.
+//!
+//! The streams it feeds acknowledge before they sync, since a sync for each message would cost more than all the rest of a
+//! workflow's step. So a row stays for longer than the bus takes to sync; and when the connection breaks, or this process
+//! starts, what is still there is published again. The bus drops what it has by its id. Each service's migrations create
+//! the table:
 //!
 //! ```sql
 //! CREATE TABLE outbox (
@@ -7,19 +12,24 @@
 //!   subject    TEXT NOT NULL,
 //!   message_id TEXT NOT NULL UNIQUE,                -- the bus drops a second message with the same id
 //!   payload    BLOB NOT NULL,                       -- PostgreSQL: BYTEA
-//!   created_ms BIGINT NOT NULL
+//!   created_ms BIGINT NOT NULL,
+//!   published_ms BIGINT                             -- when the bus took it
 //! );
 //! ```
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Text};
 use futures::stream::{self, StreamExt as _};
 use orrery_bus::Bus;
 use orrery_supervise::TaskSpec;
-use tokio::sync::Notify;
+use orrery_types::UnixMillis;
+use tokio::sync::{Notify, watch};
 
 use crate::{AnyConnection, Store, StoreError};
 
@@ -30,19 +40,25 @@ diesel::table! {
         message_id -> Text,
         payload -> Binary,
         created_ms -> BigInt,
+        published_ms -> Nullable<BigInt>,
     }
 }
 
 /// Rows read at once.
 const BATCH: i64 = 256;
-/// Rows of one insert.
-const ROWS_PER_INSERT: usize = 1_000;
 /// Publishes under way at once.
 const IN_FLIGHT: usize = 64;
 /// A look at the table even if nobody said that there is something in it.
 const IDLE: Duration = Duration::from_secs(1);
 /// Pause after a failed publish.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// How long a published row stays. The bus syncs such streams every two minutes.
+const KEPT: Duration = Duration::from_secs(180);
+/// How often rows that have stayed long enough are removed.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Rows removed at once, so that removing holds up nobody.
+const SWEEP_ROWS: usize = 5_000;
 
 /// A message on its way out.
 #[derive(Debug, Clone, PartialEq, Eq, Insertable)]
@@ -69,19 +85,63 @@ struct Row {
 
 /// Adds messages inside the caller's transaction. Call [`Pump::wake`] after it has committed.
 pub fn insert(connection: &mut AnyConnection, messages: &[Message]) -> QueryResult<()> {
-    for chunk in messages.chunks(ROWS_PER_INSERT) {
-        // SQLite takes several rows in one statement only through its own connection type.
-        match connection {
-            AnyConnection::Postgres(postgres) => diesel::insert_into(outbox::table).values(chunk).execute(postgres)?,
-            AnyConnection::Sqlite(sqlite) => diesel::insert_into(outbox::table).values(chunk).execute(sqlite)?,
-        };
+    if messages.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    match connection {
+        AnyConnection::Postgres(postgres) => Append::of(messages).execute(postgres).map(drop),
+        AnyConnection::Sqlite(sqlite) => messages
+            .iter()
+            .try_for_each(|message| diesel::insert_into(outbox::table).values(message).execute(sqlite).map(drop)),
+    }
 }
+
+/// One statement for any number of rows, so that PostgreSQL plans it once: a list of values would be another statement
+/// for each length.
+#[derive(Debug)]
+struct Append<'a> {
+    subjects: Vec<&'a str>,
+    ids: Vec<&'a str>,
+    payloads: Vec<&'a [u8]>,
+    times: Vec<i64>,
+}
+
+impl<'a> Append<'a> {
+    fn of(messages: &'a [Message]) -> Self {
+        Self {
+            subjects: messages.iter().map(|it| it.subject.as_str()).collect(),
+            ids: messages.iter().map(|it| it.message_id.as_str()).collect(),
+            payloads: messages.iter().map(|it| it.payload.as_slice()).collect(),
+            times: messages.iter().map(|it| it.created_ms).collect(),
+        }
+    }
+}
+
+impl QueryId for Append<'_> {
+    type QueryId = Append<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for Append<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO outbox (subject, message_id, payload, created_ms) SELECT * FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.subjects)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.payloads)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.times)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<PgConnection> for Append<'_> {}
 
 /// How many messages have not been acknowledged.
 pub fn pending(connection: &mut AnyConnection) -> QueryResult<i64> {
-    outbox::table.count().get_result(connection)
+    outbox::table.filter(outbox::published_ms.is_null()).count().get_result(connection)
 }
 
 /// Publishes what the outbox holds, oldest first, for as long as it runs.
@@ -113,22 +173,33 @@ impl Pump {
                     async move { bus.publish_durable(message.subject, &message.message_id, message.payload).await }
                 };
                 tokio::select! {
-                    ended = pump.run(publish) => ended,
+                    ended = pump.run(publish, bus.breaks()) => ended,
                     () = task.draining() => Ok(()),
                 }
             }
         })
     }
 
-    /// Runs until the store fails. `publish` returns once the message is durable at the other side; one that fails stays
-    /// and is tried again.
-    pub async fn run<P, F, E>(&self, publish: P) -> Result<(), StoreError>
+    /// Runs until the store fails. `publish` returns once the other side has taken the message; one that fails stays and is
+    /// tried again. `breaks` changes whenever the connection broke.
+    pub async fn run<P, F, E>(&self, publish: P, mut breaks: watch::Receiver<u64>) -> Result<(), StoreError>
     where
         P: Fn(Message) -> F,
         F: Future<Output = Result<(), E>>,
         E: std::fmt::Display,
     {
+        // The machine may have failed, and with it the bus's disk.
+        self.publish_again().await?;
+        breaks.mark_unchanged();
+        let mut swept = Instant::now();
         loop {
+            if breaks.has_changed().unwrap_or(false) {
+                breaks.mark_unchanged();
+                self.publish_again().await?;
+            }
+            if swept.elapsed() >= SWEEP && self.sweep().await? < SWEEP_ROWS {
+                swept = Instant::now();
+            }
             let rows = self.oldest().await?;
             if rows.is_empty() {
                 // Timing out is the other, equally good reason to look again.
@@ -138,7 +209,7 @@ impl Pump {
             let sent = rows.len();
             let acknowledged = publish_all(rows, &publish).await;
             let failed = acknowledged.len() < sent;
-            self.delete(acknowledged).await?;
+            self.mark(acknowledged).await?;
             if failed {
                 tokio::time::sleep(RETRY).await;
             }
@@ -146,20 +217,50 @@ impl Pump {
     }
 
     async fn oldest(&self) -> Result<Vec<Row>, StoreError> {
-        let load = |connection: &mut AnyConnection| outbox::table.order(outbox::id).limit(BATCH).load(connection);
+        let load = |connection: &mut AnyConnection| {
+            let columns = (outbox::id, outbox::subject, outbox::message_id, outbox::payload, outbox::created_ms);
+            let rows = outbox::table.filter(outbox::published_ms.is_null()).select(columns);
+            rows.order(outbox::id).limit(BATCH).load(connection)
+        };
         self.store.read(move |connection| load(connection).map_err(StoreError::from)).await
     }
 
-    async fn delete(&self, ids: Vec<i64>) -> Result<(), StoreError> {
+    /// Notes that rows were published. Should that be lost with the machine, they are published again.
+    async fn mark(&self, ids: Vec<i64>) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
-        let delete = move |connection: &mut AnyConnection| {
+        let now = now_ms();
+        let mark = move |connection: &mut AnyConnection| {
+            let rows = outbox::table.filter(outbox::id.eq_any(ids));
+            diesel::update(rows).set(outbox::published_ms.eq(now)).execute(connection)
+        };
+        self.store.write_relaxed(move |connection| mark(connection).map(drop).map_err(StoreError::from)).await
+    }
+
+    /// Lets everything that is still there be published again.
+    async fn publish_again(&self) -> Result<(), StoreError> {
+        let forget = |connection: &mut AnyConnection| {
+            let rows = outbox::table.filter(outbox::published_ms.is_not_null());
+            diesel::update(rows).set(outbox::published_ms.eq(None::<i64>)).execute(connection)
+        };
+        self.store.write(move |connection| forget(connection).map(drop).map_err(StoreError::from)).await
+    }
+
+    /// Removes what has stayed long enough, as far as it goes at once; says how many rows went.
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        let until = now_ms() - i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+        let sweep = move |connection: &mut AnyConnection| {
+            let rows = outbox::table.filter(outbox::published_ms.lt(until)).select(outbox::id);
+            let ids: Vec<i64> = rows.order(outbox::published_ms).limit(SWEEP_ROWS as i64).load(connection)?;
             diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(connection)
         };
-        // One that comes back with the machine's failure is published again and dropped by its id.
-        self.store.write_relaxed(move |connection| delete(connection).map(drop).map_err(StoreError::from)).await
+        self.store.write_relaxed(move |connection| sweep(connection).map_err(StoreError::from)).await
     }
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX)
 }
 
 async fn publish_all<P, F, E>(rows: Vec<Row>, publish: &P) -> Vec<i64>

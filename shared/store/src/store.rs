@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{
     AnsiTransactionManager as Ansi, Connection as _, SimpleConnection as _, TransactionManager as _,
@@ -64,9 +64,8 @@ impl Store {
     }
 
     fn open_blocking(manager: Manager, migrations: Migrations) -> Result<Self, StoreError> {
-        use diesel::r2d2::ManageConnection as _;
         let dialect = manager.dialect;
-        let migrated = match &mut manager.connect()? {
+        let migrated = match &mut manager.open()? {
             AnyConnection::Sqlite(connection) => connection.run_pending_migrations(migrations.sqlite).map(drop),
             AnyConnection::Postgres(connection) => connection.run_pending_migrations(migrations.postgres).map(drop),
         };
@@ -225,7 +224,8 @@ impl Lane {
             let _held = (place, slot);
             let mut connection =
                 pool.get().map_err(|error| StoreError::Connect { dialect: "configured", reason: error.to_string() })?;
-            work(&mut connection)
+            connection.used = Instant::now();
+            work(&mut connection.connection)
         })
         .await
     }

@@ -21,12 +21,12 @@ const MAILBOX: usize = 8_192;
 const HEARTBEAT: Duration = Duration::from_secs(5);
 const MISSES: u32 = 12;
 
-/// Commits an entry; answered once it is durable.
+/// Commits entries; answered once they are durable, with what became of each.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Committed, Error>")]
-pub struct Commit(pub Entry);
+#[rtype(result = "Result<Vec<Committed>, Error>")]
+pub struct Commit(pub Vec<Entry>);
 
-type Waiting = (Entry, oneshot::Sender<Result<Committed, Error>>);
+type Waiting = (Vec<Entry>, oneshot::Sender<Result<Vec<Committed>, Error>>);
 
 /// Owns the queue of the next transaction.
 #[allow(missing_debug_implementations)] // the kernel has none
@@ -49,7 +49,7 @@ impl Actor for Committer {
 }
 
 impl Handler<Commit> for Committer {
-    type Result = ResponseFuture<Result<Committed, Error>>;
+    type Result = ResponseFuture<Result<Vec<Committed>, Error>>;
 
     fn handle(&mut self, Commit(it): Commit, ctx: &mut Self::Context) -> Self::Result {
         let (answer, answered) = oneshot::channel();
@@ -69,15 +69,23 @@ impl Committer {
             return;
         }
         self.busy = true;
-        let batch = self.queue.drain(..self.queue.len().min(BATCH_MAX)).collect::<Vec<_>>();
+        let mut count = 0;
+        let fits = self.queue.iter().take_while(|(entries, _)| {
+            let room = count < BATCH_MAX;
+            count += entries.len();
+            room
+        });
+        let batch: Vec<Waiting> = self.queue.drain(..fits.count()).collect();
         let store = self.kernel.store.clone();
         let committing = async move {
-            let (moves, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            metrics::histogram!("orrery.kernel.commit.moves").record(moves.len() as f64);
+            let (groups, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
+            let entries: Vec<Entry> = groups.into_iter().flatten().collect();
+            metrics::histogram!("orrery.kernel.commit.moves").record(entries.len() as f64);
             let began = std::time::Instant::now();
-            let outcome = store.commit(moves).await;
+            let outcome = store.commit(entries).await;
             metrics::histogram!("orrery.kernel.commit.duration").record(began.elapsed().as_secs_f64());
-            reply(answers, outcome);
+            reply(sizes, answers, outcome);
         };
         ctx.spawn(committing.into_actor(self).map(|(), actor, ctx| {
             actor.busy = false;
@@ -88,15 +96,20 @@ impl Committer {
 }
 
 /// Who no longer waits has been told otherwise: its partition was restarted and recovers from the journal.
-fn reply(answers: Vec<oneshot::Sender<Result<Committed, Error>>>, outcome: Result<Vec<Committed>, StoreError>) {
+fn reply(
+    sizes: Vec<usize>,
+    answers: Vec<oneshot::Sender<Result<Vec<Committed>, Error>>>,
+    outcome: Result<Vec<Committed>, StoreError>,
+) {
     match outcome {
         Ok(outcomes) => {
-            for (answer, committed) in answers.into_iter().zip(outcomes) {
-                let _nobody_waits = answer.send(Ok(committed));
+            let mut outcomes = outcomes.into_iter();
+            for (size, answer) in sizes.into_iter().zip(answers) {
+                let _nobody_waits = answer.send(Ok(outcomes.by_ref().take(size).collect()));
             }
         }
         Err(error) => {
-            tracing::error!(%error, moves = answers.len(), "a commit failed");
+            tracing::error!(%error, groups = answers.len(), "a commit failed");
             let error = Error::from(error);
             for answer in answers {
                 let _nobody_waits = answer.send(Err(error.clone()));

@@ -8,25 +8,27 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use orrery_errors::{Error, ErrorCode};
 use orrery_supervise::{ActorSpec, SupervisedContext as _};
-use orrery_types::{TaskId, TenantId};
+use orrery_telemetry::STEP_DURATION;
+use orrery_types::{TaskId, TenantId, UnixMillis};
 use tokio::sync::oneshot;
 
 use super::committer::Commit;
 use super::executor::{Perform, RunErrand};
 use super::timer::SetWake;
-use super::work::Work;
+use super::work::{self, Outcome, Work};
 use crate::domain::command::{Command, Run};
 use crate::domain::definition::Definition;
 use crate::domain::effect::Effect;
 use crate::domain::state::State;
-use crate::domain::transition::{Transition, unfinished};
+use crate::domain::transition::unfinished;
 use crate::error::ActError;
 use crate::kernel::Kernel;
+use crate::providers::Providers;
 use crate::store::{Entry, ErrandRow, RunRow, StartKey, partition_of};
 
 /// Partition actors in one process.
@@ -39,6 +41,10 @@ const WAITING_MAX: usize = 256;
 const BUSY_MAX: usize = 250_000;
 /// Runs that wait and are held all the same, since the next command may come soon.
 const IDLE_MAX: usize = 2_048;
+/// Commands that are decided together.
+const BATCH_MAX: usize = 64;
+/// Batches that are decided at the same time, so that one expression that takes long does not hold up all.
+const DECIDING_MAX: usize = 2;
 /// How old the row of a run that goes on may become.
 const VIEW_AGE: Duration = Duration::from_secs(1);
 
@@ -85,9 +91,9 @@ pub struct LetGo {
     pub partition: i32,
 }
 
-/// Answered when a run is over.
+/// Answered when a run is over: with its last state, if that is still in memory.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Option<Arc<State>>")]
 pub struct Watch {
     /// Its tenant.
     pub tenant: TenantId,
@@ -102,6 +108,15 @@ struct Waiting {
     command: Command,
     key: Option<StartKey>,
     answer: Option<Answer>,
+    /// For the result of a call that was answered at once: when it was asked for.
+    asked: Option<Instant>,
+}
+
+impl Waiting {
+    /// A command of the run to itself.
+    fn own(command: Command, asked: Option<Instant>) -> Self {
+        Self { command, key: None, answer: None, asked }
+    }
 }
 
 /// A run in memory.
@@ -115,19 +130,33 @@ struct Slot {
     stale_view: bool,
 }
 
+/// A command on its way through decision and commit.
+struct Job {
+    run: TaskId,
+    work: Work,
+    answer: Option<Answer>,
+    asked: Option<Instant>,
+}
+
 /// Owns its runs.
 pub struct Partition {
     kernel: Arc<Kernel>,
+    /// What is decided next, together.
+    ready: Vec<Job>,
+    /// Batches that are being decided.
+    deciding: usize,
     runs: HashMap<TaskId, Slot>,
     /// Runs that wait, in the order in which they began to; some may be busy again or gone.
     idle: VecDeque<TaskId>,
-    watchers: HashMap<TaskId, Vec<oneshot::Sender<()>>>,
+    watchers: HashMap<TaskId, Vec<oneshot::Sender<Arc<State>>>>,
 }
 
 /// The supervised actor for every virtual partition `p` with `p % ACTORS == index`.
 pub fn spec(kernel: Arc<Kernel>, index: i32) -> ActorSpec<Partition> {
     let fresh = move || Partition {
         kernel: kernel.clone(),
+        ready: Vec::new(),
+        deciding: 0,
         runs: HashMap::new(),
         idle: VecDeque::new(),
         watchers: HashMap::new(),
@@ -169,7 +198,7 @@ impl Partition {
             return Err(full.retry_after(Duration::from_secs(1)).into());
         }
         let (answer, answered) = oneshot::channel();
-        slot.waiting.push_back(Waiting { command: act.command, key, answer: Some(answer) });
+        slot.waiting.push_back(Waiting { command: act.command, key, answer: Some(answer), asked: None });
         Ok(answered)
     }
 
@@ -221,24 +250,41 @@ impl Partition {
             return self.forget(id, &ActError::Moved);
         };
         slot.busy = true;
-        let Waiting { command, key, answer } = waiting;
-        let work = Work { kernel: self.kernel.clone(), state, definition, epoch, command, key };
-        let id = id.clone();
-        let finish = move |outcome, actor: &mut Self, ctx: &mut Context<Self>| actor.finish(&id, outcome, answer, ctx);
-        ctx.spawn(work.run().into_actor(self).map(finish));
+        let Waiting { command, key, answer, asked } = waiting;
+        let work = Work { state, definition, epoch, command, key };
+        self.ready.push(Job { run: id.clone(), work, answer, asked });
+        self.decide(ctx);
     }
 
-    fn finish(
-        &mut self,
-        id: &TaskId,
-        outcome: Result<Option<Box<(Transition, bool)>>, ActError>,
-        answer: Option<Answer>,
-        ctx: &mut Context<Self>,
-    ) {
+    /// Decides what is ready, unless enough is being decided; commits it while the next is decided.
+    fn decide(&mut self, ctx: &mut Context<Self>) {
+        if self.deciding >= DECIDING_MAX || self.ready.is_empty() {
+            return;
+        }
+        self.deciding += 1;
+        let batch = self.ready.drain(..self.ready.len().min(BATCH_MAX));
+        let (works, jobs): (Vec<_>, Vec<_>) = batch.map(|job| (job.work, (job.run, job.answer, job.asked))).unzip();
+        let kernel = self.kernel.clone();
+        let deciding = work::decide(kernel.clone(), works).into_actor(self).then(move |decided, actor, ctx| {
+            actor.deciding -= 1;
+            actor.decide(ctx);
+            work::commit(kernel, decided).into_actor(actor)
+        });
+        ctx.spawn(deciding.map(move |outcomes, actor, ctx| {
+            for ((run, answer, asked), outcome) in jobs.into_iter().zip(outcomes) {
+                actor.finish(&run, outcome, answer, ctx);
+                if let Some(asked) = asked {
+                    metrics::histogram!(STEP_DURATION).record(asked.elapsed().as_secs_f64());
+                }
+            }
+        }));
+    }
+
+    fn finish(&mut self, id: &TaskId, outcome: Outcome, answer: Option<Answer>, ctx: &mut Context<Self>) {
         let Some(slot) = self.runs.get_mut(id) else {
             // The partition was let go meanwhile. What was committed is committed; the new owner acts on it.
             let result = match outcome {
-                Ok(Some(moved)) => Ok(Arc::new(moved.0.state)),
+                Ok(Some(moved)) => Ok(Arc::new(moved.transition.state)),
                 Ok(None) => Err(ActError::Moved),
                 Err(error) => Err(error),
             };
@@ -251,19 +297,19 @@ impl Partition {
         self.kernel.admission.observe(outcome_state(&outcome, slot));
         let result = match outcome {
             Ok(Some(moved)) => {
-                let (moved, left_row) = *moved;
-                let state = Arc::new(moved.state);
-                slot.stale_view = left_row;
+                let state = Arc::new(moved.transition.state);
+                slot.stale_view = moved.left_row;
+                let before = slot.held.as_ref().and_then(|(held, _)| held.wake_at());
                 if let Some((held, _)) = &mut slot.held {
                     *held = state.clone();
                 }
-                if let Err(error) = self.perform(&state, moved.effects, ctx) {
+                if let Err(error) = self.perform(&state, before, moved.transition.effects, ctx) {
                     // The move is durable, so nothing is lost: a fresh instance takes it up from the journal.
                     ctx.fail(error);
                 }
                 if state.is_over() {
                     for watcher in self.watchers.remove(id).into_iter().flatten() {
-                        let _nobody_waits = watcher.send(());
+                        let _nobody_waits = watcher.send(state.clone());
                     }
                 }
                 Ok(state)
@@ -288,16 +334,25 @@ impl Partition {
     }
 
     /// Hands the effects of a committed move on.
-    fn perform(&mut self, state: &Arc<State>, effects: Vec<Effect>, ctx: &mut Context<Self>) -> Result<(), Error> {
+    fn perform(
+        &mut self,
+        state: &Arc<State>,
+        woken_at: Option<UnixMillis>,
+        effects: Vec<Effect>,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), Error> {
         let wiring = self.kernel.wiring()?;
         let busy = |error| crate::error::busy(&error);
-        let wake = SetWake { tenant: state.run.tenant.clone(), run: state.run.id.clone(), at: state.wake_at() };
         // Nobody waits for the answers: what these are told is in the journal, and told again after a restart.
-        drop(wiring.timer.try_send(wake).map_err(busy)?);
-        let (mut calls, mut again) = (Vec::new(), false);
+        let at = state.wake_at();
+        if at != woken_at {
+            let wake = SetWake { tenant: state.run.tenant.clone(), run: state.run.id.clone(), at };
+            drop(wiring.timer.try_send(wake).map_err(busy)?);
+        }
+        let (mut calls, mut own) = (Vec::new(), Vec::new());
         for (index, effect) in effects.into_iter().enumerate() {
             match effect {
-                Effect::Continue => again = true,
+                Effect::Continue => own.push(Waiting::own(Command::Continue, None)),
                 // Written to the outbox with the move.
                 Effect::Publish(_) => {}
                 errand if errand.is_errand() => {
@@ -305,16 +360,23 @@ impl Partition {
                         RunErrand { tenant: state.run.tenant.clone(), id: ErrandRow::id(state, index), errand };
                     drop(wiring.executor.try_send(errand).map_err(busy)?);
                 }
-                call => calls.push(call),
+                Effect::Call(call) => match Providers::at_once(&call) {
+                    Some(reply) => {
+                        let finish = Command::FinishCall { key: call.key, outcome: Ok(reply) };
+                        own.push(Waiting::own(finish, Some(Instant::now())));
+                    }
+                    None => calls.push(Effect::Call(call)),
+                },
+                other => calls.push(other),
             }
         }
         if !calls.is_empty() {
             drop(wiring.executor.try_send(Perform { run: state.run.clone(), effects: calls }).map_err(busy)?);
         }
-        if again {
+        if !own.is_empty() {
             let id = state.run.id.clone();
             if let Some(slot) = self.runs.get_mut(&id) {
-                slot.waiting.push_back(Waiting { command: Command::Continue, key: None, answer: None });
+                slot.waiting.extend(own);
             }
             self.proceed(&id, ctx);
         }
@@ -348,7 +410,7 @@ impl Partition {
             let Some((state, _)) = &slot.held else { continue };
             slot.stale_view = false;
             // Losing one costs the view a second; the journal is what counts.
-            drop(wiring.committer.try_send(Commit(Entry::View(Box::new(RunRow::of(state))))));
+            drop(wiring.committer.try_send(Commit(vec![Entry::View(Box::new(RunRow::of(state)))])));
         }
     }
 }
@@ -398,7 +460,8 @@ impl Handler<TakeUp> for Partition {
                 actor.kernel.admission.observe(Some(&state));
                 let id = state.run.id.clone();
                 actor.runs.insert(id, Slot::new(partition, Some((state.clone(), definition))));
-                actor.perform(&state, unfinished(&state), ctx)?;
+                // The timer reads its rows itself.
+                actor.perform(&state, state.wake_at(), unfinished(&state), ctx)?;
             }
             Ok(())
         }))
@@ -414,7 +477,7 @@ impl Handler<LetGo> for Partition {
 }
 
 impl Handler<Watch> for Partition {
-    type Result = ResponseActFuture<Self, ()>;
+    type Result = ResponseActFuture<Self, Option<Arc<State>>>;
 
     fn handle(&mut self, Watch { tenant, run }: Watch, _ctx: &mut Self::Context) -> Self::Result {
         let (watcher, watched) = oneshot::channel();
@@ -429,27 +492,25 @@ impl Handler<Watch> for Partition {
                     Ok(crate::store::Found::UnderWay(_))
                 )
             {
-                return;
+                return None;
             }
             // An actor that goes away says nothing of the run: who asked looks again.
-            let _ended = watched.await;
+            watched.await.ok()
         };
-        Box::pin(watching.into_actor(self).map(|(), actor, _| {
+        Box::pin(watching.into_actor(self).map(|ended, actor, _| {
             actor.watchers.retain(|_, watchers| {
                 watchers.retain(|watcher| !watcher.is_closed());
                 !watchers.is_empty()
             });
+            ended
         }))
     }
 }
 
 /// How a run stands after a move, or still stands when there was none.
-fn outcome_state<'a>(
-    outcome: &'a Result<Option<Box<(Transition, bool)>>, ActError>,
-    slot: &'a Slot,
-) -> Option<&'a State> {
+fn outcome_state<'a>(outcome: &'a Outcome, slot: &'a Slot) -> Option<&'a State> {
     match outcome {
-        Ok(Some(moved)) => Some(&moved.0.state),
+        Ok(Some(moved)) => Some(&moved.transition.state),
         _ => slot.held.as_ref().map(|(state, _)| &**state),
     }
 }

@@ -1,6 +1,8 @@
-//! One command to one run: decided, encoded and committed.
+//! Commands to runs, decided and committed together: what became ready while the last ones were decided is decided next,
+//! in one go, so that a busy kernel changes threads once for many steps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use orrery_errors::{Error, ErrorCode};
 use orrery_types::UnixMillis;
@@ -15,10 +17,8 @@ use crate::error::ActError;
 use crate::kernel::Kernel;
 use crate::store::{Committed, Entry, Move, StartKey, partition_of};
 
-/// The command and what it is decided on.
+/// A command and what it is decided on.
 pub struct Work {
-    /// The shared parts.
-    pub kernel: Arc<Kernel>,
     /// The state before it.
     pub state: Arc<State>,
     /// The run's definition.
@@ -31,40 +31,107 @@ pub struct Work {
     pub key: Option<StartKey>,
 }
 
-impl Work {
-    /// The move, and whether the run's row was left as it was. None: the command changed nothing.
-    pub async fn run(self) -> Result<Option<Box<(Transition, bool)>>, ActError> {
-        let Self { kernel, state, definition, epoch, command, key } = self;
-        let internal = |error: &dyn std::fmt::Display| Error::new(ErrorCode::Internal, error.to_string());
-        let decide = move || -> Result<_, ActError> {
-            let moved = transition(&state, &definition, command, UnixMillis::now())?;
-            if moved.events.is_empty() {
-                return Ok(None);
-            }
-            let messages = outbound::messages(&moved);
-            let rows = Move::new(&state, &moved, epoch, messages, key).map_err(|error| internal(&error))?;
-            Ok(Some((moved, rows)))
-        };
-        let decided = tokio::task::spawn_blocking(decide).await.map_err(|error| internal(&error))??;
-        let Some((moved, mut rows)) = decided else { return Ok(None) };
-        for text in rows.texts_mut() {
-            kernel.payloads.offload(&moved.state.run.tenant, text).await?;
+/// A move that is decided and not yet committed.
+pub struct Decided {
+    moved: Transition,
+    rows: Box<Move>,
+    epoch: i64,
+}
+
+/// A move that is durable.
+pub struct Moved {
+    /// It.
+    pub transition: Transition,
+    /// The run's row was left as it was.
+    pub left_row: bool,
+}
+
+/// What came of a command. None: it changed nothing.
+pub type Outcome = Result<Option<Box<Moved>>, ActError>;
+
+/// Decides commands, off the actor's thread. The texts that are too long for a row are put into the object store.
+pub async fn decide(kernel: Arc<Kernel>, works: Vec<Work>) -> Vec<Result<Option<Decided>, ActError>> {
+    let count = works.len();
+    let deciding = tokio::task::spawn_blocking(move || works.into_iter().map(Work::decide).collect::<Vec<_>>());
+    let mut decided = match deciding.await {
+        Ok(decided) => decided,
+        Err(error) => return (0..count).map(|_| Err(internal(&error).into())).collect(),
+    };
+    for slot in &mut decided {
+        let Ok(Some(it)) = slot else { continue };
+        if let Err(error) = it.offload(&kernel).await {
+            *slot = Err(error.into());
         }
-        let left_row = rows.leaves_row();
-        let committed = kernel.wiring()?.committer.ask(Commit(Entry::Move(Box::new(rows)))).await??;
+    }
+    decided
+}
+
+/// Commits what was decided, in order.
+pub async fn commit(kernel: Arc<Kernel>, decided: Vec<Result<Option<Decided>, ActError>>) -> Vec<Outcome> {
+    let entries: Vec<Entry> =
+        decided.iter().filter_map(|it| it.as_ref().ok()?.as_ref().map(|it| Entry::Move(it.rows.clone()))).collect();
+    let committed = match entries.is_empty() {
+        true => Ok(Vec::new()),
+        false => match kernel.wiring() {
+            Ok(wiring) => match wiring.committer.ask(Commit(entries)).await {
+                Ok(committed) => committed,
+                Err(error) => Err(crate::error::busy(&error)),
+            },
+            Err(error) => Err(error),
+        },
+    };
+    let mut committed = committed.map(Vec::into_iter);
+    let outcome = |it: Result<Option<Decided>, ActError>| match it {
+        Ok(Some(it)) => match &mut committed {
+            Ok(outcomes) => it.settle(&kernel, outcomes.next()),
+            Err(error) => Err(error.clone().into()),
+        },
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    decided.into_iter().map(outcome).collect()
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorCode::Internal, error.to_string())
+}
+
+impl Work {
+    fn decide(self) -> Result<Option<Decided>, ActError> {
+        let Self { state, definition, epoch, command, key } = self;
+        let moved = transition(&state, &definition, command, UnixMillis::now())?;
+        if moved.events.is_empty() {
+            return Ok(None);
+        }
+        let messages = outbound::messages(&moved);
+        let rows = Move::new(&state, &moved, epoch, messages, key).map_err(|error| internal(&error))?;
+        Ok(Some(Decided { moved, rows: Box::new(rows), epoch }))
+    }
+}
+
+impl Decided {
+    async fn offload(&mut self, kernel: &Kernel) -> Result<(), Error> {
+        for text in self.rows.texts_mut() {
+            kernel.payloads.offload(&self.moved.state.run.tenant, text).await?;
+        }
+        Ok(())
+    }
+
+    fn settle(self, kernel: &Kernel, committed: Option<Committed>) -> Outcome {
+        let Self { moved, rows, epoch } = self;
         match committed {
-            Committed::Done => Ok(Some(Box::new((moved, left_row)))),
-            Committed::Duplicate { run, request_digest } => Err(ActError::Duplicate { run, request_digest }),
-            Committed::Fenced => {
+            Some(Committed::Done) => Ok(Some(Box::new(Moved { transition: moved, left_row: rows.leaves_row() }))),
+            Some(Committed::Duplicate { run, request_digest }) => Err(ActError::Duplicate { run, request_digest }),
+            Some(Committed::Fenced) => {
                 let partition = partition_of(&moved.state.run.tenant, &moved.state.run.id);
                 if kernel.ownership.drop_stale(partition, epoch) {
                     tracing::warn!(partition.id = partition, partition.epoch = epoch, "another kernel has taken over");
                 }
                 Err(ActError::Moved)
             }
-            Committed::Stale => {
+            Some(Committed::Stale) | None => {
                 let message = "the task's journal is ahead of this kernel; it is read again";
-                Err(Error::new(ErrorCode::Unavailable, message).into())
+                Err(Error::new(ErrorCode::Unavailable, message).retry_after(Duration::from_millis(50)).into())
             }
         }
     }

@@ -187,7 +187,9 @@ async fn perform(kernel: &Arc<Kernel>, ask: Ask) -> Result<(), ActError> {
             // Not forwarded again: who asked looks the owner up anew.
             kernel.act_here(&tenant, &run, command, start).await.map(drop)
         }
-        Ask::Watch { tenant, run, within_ms } => kernel.ended(&tenant, &run, Duration::from_millis(within_ms)).await,
+        Ask::Watch { tenant, run, within_ms } => {
+            kernel.ended(&tenant, &run, Duration::from_millis(within_ms)).await.map(drop)
+        }
     }
 }
 

@@ -98,7 +98,7 @@ fn facts_of(state: &State, fact: &Fact) -> Option<(&'static str, String)> {
             (kind::REVIEW_REQUESTED, facts::to_json(&requested))
         }
         Fact::StepCompleted { pointer, call, .. } => {
-            let call = call.as_ref()?;
+            let call = call.as_ref().filter(|call| call.function.is_public())?;
             let completed = facts::StepCompleted {
                 pointer: pointer.to_string(),
                 function: call.function.name().to_owned(),
@@ -147,7 +147,14 @@ fn closed(state: &State, status: &str, output: &Value, error: Option<&Fault>) ->
 /// A task event without content: who wants that may read the history.
 fn task_event(state: &State, event: &Event, seq: u64) -> Option<Message> {
     let kind = event.fact.kind();
-    let known = PUBLIC.contains(&kind) || matches!(&event.fact, Fact::StepCompleted { call: Some(_), .. });
+    let known = match &event.fact {
+        Fact::StepCompleted { call, .. } => call.as_ref().is_some_and(|call| call.function.is_public()),
+        Fact::StepStarted { frame, .. } => match &frame.activity {
+            Activity::Call { function, .. } => function.is_public(),
+            _ => PUBLIC.contains(&kind),
+        },
+        _ => PUBLIC.contains(&kind),
+    };
     let (entity, what) = kind.split_once('.').filter(|_| known)?;
     let (tenant, task) = (state.run.tenant.as_str(), state.run.id.as_str());
     let id = format!("event/{task}/{seq}");

@@ -281,7 +281,7 @@ impl Fact {
     pub fn is_audited(&self) -> bool {
         match self {
             Self::StepStarted { frame, .. } => matches!(frame.activity, super::state::Activity::Human { .. }),
-            Self::StepCompleted { call, .. } => call.is_some(),
+            Self::StepCompleted { call, .. } => call.as_ref().is_some_and(|call| call.function.is_public()),
             Self::Started { .. }
             | Self::ReviewClaimed { .. }
             | Self::ReviewDecided { .. }

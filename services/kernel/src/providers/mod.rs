@@ -64,9 +64,16 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
-            Function::Uuid => Some(&uuid::Uuid),
-            // People and workers are asked by the domain.
-            Function::Human | Function::Work => None,
+            // Answered at once; people and workers are asked by the domain.
+            Function::Uuid | Function::Human | Function::Work => None,
+        }
+    }
+
+    /// The reply to a call that needs nothing beyond this process, so that it takes no turn among the others.
+    pub fn at_once(call: &Call) -> Option<Reply> {
+        match call.function {
+            Function::Uuid => Some(uuid::reply()),
+            _ => None,
         }
     }
 

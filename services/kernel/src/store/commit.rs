@@ -11,8 +11,8 @@ use orrery_store::{AnyConnection, StoreError};
 
 use super::changes::{self, Change};
 use super::rows::{ErrandRow, JournalRow, RunRow, SnapshotRow};
-use super::schema::{errands, inbox, partitions, runs, snapshots};
-use super::{journal, status};
+use super::schema::{errands, inbox, partitions, snapshots};
+use super::{journal, partition_of, status, views};
 use crate::domain::state::State;
 use crate::domain::transition::Transition;
 
@@ -53,6 +53,26 @@ enum RunChange {
     None,
 }
 
+impl RunChange {
+    fn row(&self) -> Option<&RunRow> {
+        match self {
+            Self::Insert(row) | Self::Update(row) => Some(row),
+            Self::None => None,
+        }
+    }
+
+    fn between(before: &State, after: &State) -> Self {
+        if before.seq == 0 {
+            return Self::Insert(Box::new(RunRow::of(after)));
+        }
+        let goes_on = |state: &State| RunRow::status_of(state) == status::RUNNING;
+        match goes_on(before) && goes_on(after) && before.wake_at() == after.wake_at() {
+            true => Self::None,
+            false => Self::Update(Box::new(RunRow::of(after))),
+        }
+    }
+}
+
 /// The key under which a task was started.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct StartKey {
@@ -90,29 +110,19 @@ impl Move {
         key: Option<StartKey>,
     ) -> Result<Self, serde_json::Error> {
         let after = &moved.state;
-        let row = RunRow::of(after);
         let snapshot = (after.seq / SNAPSHOT_EVENTS > before.seq / SNAPSHOT_EVENTS && !after.is_over())
             .then(|| SnapshotRow::of(after))
             .transpose()?;
         Ok(Self {
-            partition: row.partition,
+            partition: partition_of(&after.run.tenant, &after.run.id),
             epoch,
-            journal: JournalRow::of(&row.id, after.seq, &moved.events)?,
+            run: RunChange::between(before, after),
+            journal: JournalRow::of(after.run.id.as_str(), after.seq, &moved.events)?,
             snapshot,
             errands: ErrandRow::all(after, &moved.effects)?,
             changes: moved.events.iter().flat_map(|event| changes::of(after, event)).collect(),
             outbox,
             key,
-            run: if before.seq == 0 {
-                RunChange::Insert(Box::new(row))
-            } else if row.status == status::RUNNING
-                && RunRow::status_of(before) == status::RUNNING
-                && before.wake_at() == after.wake_at()
-            {
-                RunChange::None
-            } else {
-                RunChange::Update(Box::new(row))
-            },
         })
     }
 
@@ -144,21 +154,22 @@ pub fn commit(connection: &mut AnyConnection, batch: &[Entry]) -> Result<Vec<Com
             Entry::Move(it) => match take_key(connection, it)? {
                 Some(duplicate) => duplicate,
                 None => {
-                    write_run(connection, &it.run)?;
                     written.push(&**it);
                     Committed::Done
                 }
             },
-            Entry::View(row) => {
-                update_run(connection, row)?;
-                Committed::Done
-            }
+            Entry::View(_) => Committed::Done,
             Entry::ErrandDone(id) => {
                 diesel::delete(errands::table.find(id)).execute(connection)?;
                 Committed::Done
             }
         });
     }
+    let views = batch.iter().filter_map(|entry| match entry {
+        Entry::View(row) => Some(&**row),
+        _ => None,
+    });
+    views::write(connection, views.chain(written.iter().filter_map(|it| it.run.row())).collect())?;
     journal::append(connection, written.iter().map(|it| &it.journal))?;
     for it in &written {
         if let Some(snapshot) = &it.snapshot {
@@ -222,35 +233,4 @@ fn take_key(connection: &mut AnyConnection, it: &Move) -> Result<Option<Committe
     let seen = inbox::table.find((&run.tenant, &key.key)).select((inbox::run_id, inbox::request_digest));
     let (run, request_digest) = seen.first(connection)?;
     Ok(Some(Committed::Duplicate { run, request_digest }))
-}
-
-fn write_run(connection: &mut AnyConnection, change: &RunChange) -> Result<(), StoreError> {
-    match change {
-        RunChange::Insert(row) => {
-            diesel::insert_into(runs::table).values(&**row).execute(connection)?;
-        }
-        RunChange::Update(row) => update_run(connection, row)?,
-        RunChange::None => {}
-    }
-    Ok(())
-}
-
-/// An older view never replaces a newer one.
-fn update_run(connection: &mut AnyConnection, row: &RunRow) -> Result<(), StoreError> {
-    diesel::update(runs::table.find(&row.id).filter(runs::seq.lt(row.seq)))
-        .set((
-            runs::status.eq(&row.status),
-            runs::updated_ms.eq(row.updated_ms),
-            runs::finished_ms.eq(row.finished_ms),
-            runs::seq.eq(row.seq),
-            runs::wake_ms.eq(row.wake_ms),
-            runs::active.eq(&row.active),
-            runs::output.eq(&row.output),
-            runs::error.eq(&row.error),
-        ))
-        .execute(connection)?;
-    if row.finished_ms > 0 {
-        diesel::delete(snapshots::table.find(&row.id)).execute(connection)?;
-    }
-    Ok(())
 }

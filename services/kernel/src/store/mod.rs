@@ -12,6 +12,7 @@ mod schedules;
 mod schema;
 mod subscriptions;
 mod timers;
+mod views;
 mod work;
 
 use std::sync::Arc;

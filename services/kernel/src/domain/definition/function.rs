@@ -67,6 +67,11 @@ impl Function {
         Self::ALL.iter().copied().find(|function| function.name() == name)
     }
 
+    /// Whether other systems and the transparency log are told of its calls: of all that act beyond the run itself.
+    pub fn is_public(self) -> bool {
+        self != Self::Uuid
+    }
+
     /// Arguments that must be given.
     pub fn required(self) -> &'static [&'static str] {
         match self {

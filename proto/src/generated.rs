@@ -582,6 +582,32 @@ pub struct TaskHistoryReply {
     pub finished: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReviewComment {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub at_ms: u64,
+}
+/// One person's voice, where a review takes several.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReviewVote {
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub decision: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// empty: none
+    #[prost(string, tag = "4")]
+    pub edits_json: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "5")]
+    pub at_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Review {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -625,6 +651,52 @@ pub struct Review {
     /// of the task: may not decide
     #[prost(string, tag = "20")]
     pub submitted_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "21")]
+    pub workflow: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "22")]
+    pub decisions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// the decision that asks for changes; empty: none
+    #[prost(string, tag = "23")]
+    pub changes: ::prost::alloc::string::String,
+    /// people that a decision takes
+    #[prost(uint32, tag = "24")]
+    pub approvals: u32,
+    /// {decision: people}, where it differs
+    #[prost(string, tag = "25")]
+    pub per_decision_json: ::prost::alloc::string::String,
+    /// principals who may not take part
+    #[prost(string, repeated, tag = "26")]
+    pub excluded: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// who may reassign it beside admins: roles or "user:<principal>"
+    #[prost(string, repeated, tag = "27")]
+    pub supervisors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// who handed it to its holder
+    #[prost(string, tag = "28")]
+    pub delegated_by: ::prost::alloc::string::String,
+    /// when it ends undecided
+    #[prost(uint64, tag = "29")]
+    pub expires_at_ms: u64,
+    /// how often it was escalated
+    #[prost(uint32, tag = "30")]
+    pub level: u32,
+    /// from 1; one more after each request for changes
+    #[prost(uint32, tag = "31")]
+    pub round: u32,
+    /// the rounds before, a list
+    #[prost(string, tag = "32")]
+    pub previous_json: ::prost::alloc::string::String,
+    /// the subject with the edits in it; empty: not edited
+    #[prost(string, tag = "33")]
+    pub result_json: ::prost::alloc::string::String,
+    /// a signed note over the decision
+    #[prost(string, tag = "34")]
+    pub signature: ::prost::alloc::string::String,
+    /// empty in lists
+    #[prost(message, repeated, tag = "35")]
+    pub comments: ::prost::alloc::vec::Vec<ReviewComment>,
+    /// empty in lists
+    #[prost(message, repeated, tag = "36")]
+    pub votes: ::prost::alloc::vec::Vec<ReviewVote>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListReviewsRequest {
@@ -636,8 +708,15 @@ pub struct ListReviewsRequest {
     pub task_id: ::prost::alloc::string::String,
     #[prost(uint32, tag = "4")]
     pub limit: u32,
+    /// from the previous page, which had the same order
     #[prost(string, tag = "5")]
     pub cursor: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub workflow: ::prost::alloc::string::String,
+    #[prost(enumeration = "ReviewView", tag = "7")]
+    pub view: i32,
+    #[prost(enumeration = "ReviewOrder", tag = "8")]
+    pub order: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListReviewsReply {
@@ -675,6 +754,74 @@ pub struct DecideReviewRequest {
     /// validated against the form schema; may be empty
     #[prost(string, tag = "5")]
     pub edits_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseReviewRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub review_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DelegateReviewRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub review_id: ::prost::alloc::string::String,
+    /// a principal
+    #[prost(string, tag = "3")]
+    pub to: ::prost::alloc::string::String,
+    /// their roles, as who knows the people vouches for them
+    #[prost(string, repeated, tag = "4")]
+    pub to_roles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReassignReviewRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub review_id: ::prost::alloc::string::String,
+    /// roles or "user:<principal>"
+    #[prost(string, repeated, tag = "3")]
+    pub to: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CommentReviewRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub review_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReviewWorkRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+/// How many reviews there are for the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReviewWorkReply {
+    #[prost(uint64, tag = "1")]
+    pub mine: u64,
+    #[prost(uint64, tag = "2")]
+    pub claimable: u64,
+    #[prost(uint64, tag = "3")]
+    pub overdue: u64,
+    /// neither decided nor closed otherwise, and to be seen by the caller
+    #[prost(uint64, tag = "4")]
+    pub open: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReviewKeysRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReviewKeysReply {
+    /// of the kernels that sign decisions, name+hash+base64
+    #[prost(string, repeated, tag = "1")]
+    pub verifier_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -728,6 +875,8 @@ pub enum ReviewStatus {
     Decided = 3,
     /// the task was cancelled or timed out
     Withdrawn = 4,
+    /// nobody decided in time, and no decision stands instead
+    Expired = 5,
 }
 impl ReviewStatus {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -741,6 +890,7 @@ impl ReviewStatus {
             Self::Claimed => "REVIEW_STATUS_CLAIMED",
             Self::Decided => "REVIEW_STATUS_DECIDED",
             Self::Withdrawn => "REVIEW_STATUS_WITHDRAWN",
+            Self::Expired => "REVIEW_STATUS_EXPIRED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -751,6 +901,69 @@ impl ReviewStatus {
             "REVIEW_STATUS_CLAIMED" => Some(Self::Claimed),
             "REVIEW_STATUS_DECIDED" => Some(Self::Decided),
             "REVIEW_STATUS_WITHDRAWN" => Some(Self::Withdrawn),
+            "REVIEW_STATUS_EXPIRED" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+/// Whose work a list of reviews is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReviewView {
+    /// every review that the caller may see
+    Unspecified = 0,
+    Mine = 1,
+    Claimable = 2,
+    Overdue = 3,
+}
+impl ReviewView {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REVIEW_VIEW_UNSPECIFIED",
+            Self::Mine => "REVIEW_VIEW_MINE",
+            Self::Claimable => "REVIEW_VIEW_CLAIMABLE",
+            Self::Overdue => "REVIEW_VIEW_OVERDUE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REVIEW_VIEW_UNSPECIFIED" => Some(Self::Unspecified),
+            "REVIEW_VIEW_MINE" => Some(Self::Mine),
+            "REVIEW_VIEW_CLAIMABLE" => Some(Self::Claimable),
+            "REVIEW_VIEW_OVERDUE" => Some(Self::Overdue),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReviewOrder {
+    /// the newest first
+    Unspecified = 0,
+    /// the most urgent first
+    Due = 1,
+}
+impl ReviewOrder {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REVIEW_ORDER_UNSPECIFIED",
+            Self::Due => "REVIEW_ORDER_DUE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REVIEW_ORDER_UNSPECIFIED" => Some(Self::Unspecified),
+            "REVIEW_ORDER_DUE" => Some(Self::Due),
             _ => None,
         }
     }

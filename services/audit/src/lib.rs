@@ -7,11 +7,11 @@ mod bus;
 pub mod config;
 pub mod domain;
 pub mod error;
-pub mod keys;
 pub mod store;
 
 use std::sync::Arc;
 
+use orrery_proof::key_file;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 use tokio::sync::watch;
@@ -27,7 +27,8 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     let config: AuditConfig = context.config.section()?;
     let key_path = context.config.paths.data.join("audit").join("log.key");
     let origin = config.origin.clone();
-    let signer = keys::load_or_create(key_path, origin).await.map_err(ServiceError::prepare)?;
+    let loading = tokio::task::spawn_blocking(move || key_file::load_or_create(&key_path, &origin));
+    let signer = loading.await.map_err(ServiceError::prepare)?.map_err(ServiceError::prepare)?;
     let log = LogStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
 
     let signer = Arc::new(signer);

@@ -44,7 +44,7 @@ impl From<ActError> for Error {
             ActError::Moved => Error::new(ErrorCode::Unavailable, message).retry_after(Duration::from_millis(500)),
             ActError::Duplicate { .. } => Error::new(ErrorCode::Conflict, message),
             ActError::Rejected(reject) => match reject {
-                Reject::Over | Reject::Stale | Reject::ReviewClosed => {
+                Reject::Over | Reject::Stale | Reject::ReviewClosed | Reject::ReviewExpired(_) => {
                     Error::new(ErrorCode::FailedPrecondition, message)
                 }
                 Reject::Forbidden(_) => Error::new(ErrorCode::Forbidden, message),

@@ -28,6 +28,7 @@ use crate::leases::Leases;
 use crate::ownership::{Owner, Ownership};
 use crate::payloads::Payloads;
 use crate::providers::Providers;
+use crate::signing::DecisionSigner;
 use crate::store::{self, Found, KernelStore, RunRow, Stored, partition_of};
 
 /// How long a command waits for a partition that is being handed over.
@@ -82,6 +83,7 @@ pub struct Kernel {
     /// When runs may begin.
     pub admission: Admission,
     wiring: OnceLock<Wiring>,
+    signer: OnceLock<DecisionSigner>,
 }
 
 impl Kernel {
@@ -100,6 +102,7 @@ impl Kernel {
             leases: Leases::new(&config.fairness),
             admission: Admission::new(config.fairness.runs()),
             wiring: OnceLock::new(),
+            signer: OnceLock::new(),
         })
     }
 
@@ -107,6 +110,17 @@ impl Kernel {
     pub fn wire(&self, wiring: Wiring) {
         // A second call would be a mistake of this crate's own start; the first wiring stays.
         let _already_wired = self.wiring.set(wiring);
+    }
+
+    /// Gives it the key for decisions; before the tree starts.
+    pub fn sign_with(&self, signer: DecisionSigner) {
+        // As with the wiring, the first one stays.
+        let _already_given = self.signer.set(signer);
+    }
+
+    /// Who signs decisions; none: nobody does.
+    pub fn signer(&self) -> Option<&DecisionSigner> {
+        self.signer.get()
     }
 
     /// The other actors.

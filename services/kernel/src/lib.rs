@@ -14,6 +14,7 @@ mod leases;
 mod ownership;
 mod payloads;
 mod providers;
+mod signing;
 pub mod store;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
+use orrery_types::UnixMillis;
 
 use crate::actors::{
     admission, announcer, committer, executor, heartbeats, listener, membership, partition, scheduler, timer,
@@ -28,6 +30,7 @@ use crate::actors::{
 use crate::bus::members;
 use crate::config::KernelConfig;
 use crate::kernel::{Kernel, Wiring};
+use crate::signing::DecisionSigner;
 use crate::store::KernelStore;
 use uuid::Uuid;
 
@@ -38,6 +41,12 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     let config: KernelConfig = context.config.section().map_err(ServiceError::prepare)?;
     config.fairness.check().map_err(ServiceError::prepare)?;
     let kernel = Kernel::new(store, context.bus, &config);
+    let data = context.config.paths.data.clone();
+    let opening = tokio::task::spawn_blocking(move || DecisionSigner::open(&data));
+    let signer = opening.await.map_err(ServiceError::prepare)?.map_err(ServiceError::prepare)?;
+    let (key, now_ms) = (signer.verifier_key(), i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX));
+    kernel.store.add_decision_key(key, now_ms).await.map_err(ServiceError::prepare)?;
+    kernel.sign_with(signer);
     let committer = committer::spec(kernel.clone());
     let executor = executor::spec(kernel.clone(), config.fairness.calls());
     let timer = timer::spec(kernel.clone());

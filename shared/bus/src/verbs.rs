@@ -50,6 +50,18 @@ calls!(kernel {
     Verb CLAIM "claim" (ClaimReviewRequest) -> Review;
     /// Decides a review.
     Verb DECIDE "decide" (DecideReviewRequest) -> Review;
+    /// Gives a review back.
+    Verb RELEASE "release" (ReleaseReviewRequest) -> Review;
+    /// Hands a review to someone else.
+    Verb DELEGATE "delegate" (DelegateReviewRequest) -> Review;
+    /// Gives a review other candidates.
+    Verb REASSIGN "reassign" (ReassignReviewRequest) -> Review;
+    /// Says something about a review.
+    Verb COMMENT "comment" (CommentReviewRequest) -> Review;
+    /// How much work a person has.
+    Verb REVIEW_WORK "review_work" (ReviewWorkRequest) -> ReviewWorkReply;
+    /// The public keys that decisions are signed with.
+    Verb REVIEW_KEYS "review_keys" (ReviewKeysRequest) -> ReviewKeysReply;
 });
 
 calls!(router {

@@ -9,6 +9,7 @@ pub mod consistency;
 pub mod facts;
 pub mod hash;
 pub mod inclusion;
+pub mod key_file;
 pub mod note;
 pub mod outcome;
 pub mod proof_file;

@@ -1,6 +1,6 @@
 //! The immutable snapshot of all keys. Admission reads it and waits for nothing (G-1).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use orrery_types::{PrincipalId, Sha256Digest, TenantId, UnixMillis};
@@ -89,6 +89,19 @@ impl Directory {
         self.keys.get(key_id).map(|entry| &entry.identity)
     }
 
+    /// The roles that the good keys of a principal carry together; none: nobody there goes by that name.
+    pub fn roles_of(&self, tenant: &TenantId, principal: &PrincipalId, now: UnixMillis) -> Option<Vec<String>> {
+        let is_good = |entry: &&Entry| {
+            let identity = &entry.identity;
+            let ended = identity.expires_at.is_some_and(|expires| expires <= now);
+            !entry.revoked && !ended && identity.tenant == *tenant && identity.principal == *principal
+        };
+        let mut keys = self.keys.values().filter(is_good).peekable();
+        keys.peek()?;
+        let roles: BTreeSet<String> = keys.flat_map(|entry| entry.identity.roles.iter().cloned()).collect();
+        Some(roles.into_iter().collect())
+    }
+
     /// Checks a key text.
     pub fn authenticate(&self, text: &str, now: UnixMillis) -> Result<Arc<Identity>, Denial> {
         let key = ApiKey::parse(text).ok_or(Denial::Malformed)?;
@@ -121,6 +134,23 @@ mod tests {
             expires_at,
         };
         Entry { identity: Arc::new(identity), digest: key.digest(), revoked }
+    }
+
+    #[test]
+    fn a_principal_has_the_roles_of_all_their_good_keys() {
+        let now = UnixMillis(1_000);
+        let of = |byte, role: &str, revoked| {
+            let made = entry(&ApiKey::from_random([byte; 8], [byte; 32]), None, revoked);
+            let identity = Identity { roles: vec![role.to_owned()], ..(*made.identity).clone() };
+            Entry { identity: Arc::new(identity), ..made }
+        };
+        let directory = Directory::new(1, [of(1, "adjuster", false), of(2, "admin", true), of(3, "reviewer", false)]);
+        let tenant = |name| TenantId::new(name).unwrap();
+        let ada = PrincipalId::new("ada").unwrap();
+        let roles = directory.roles_of(&tenant("acme"), &ada, now);
+        assert_eq!(roles, Some(vec!["adjuster".to_owned(), "reviewer".to_owned()]));
+        assert_eq!(directory.roles_of(&tenant("other"), &ada, now), None);
+        assert_eq!(directory.roles_of(&tenant("acme"), &PrincipalId::new("bob").unwrap(), now), None);
     }
 
     #[test]

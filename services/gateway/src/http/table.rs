@@ -63,8 +63,14 @@ table! {
         GET AnyRole => routes::workflows::list;
     }
     "/v1/reviews" { GET Of(&[Reviewer, Admin]) => routes::reviews::list; }
-    "/v1/reviews/{id}" { GET Of(&[Reviewer, Admin]) => routes::reviews::get; }
+    "/v1/reviews/work" { GET Of(&[Reviewer, Admin]) => routes::reviews::work; }
+    "/v1/reviews/keys" { GET AnyRole => routes::reviews::keys; }
+    "/v1/reviews/{id}" { GET AnyRole => routes::reviews::get; }
     "/v1/reviews/{id}/claim" { POST Of(&[Reviewer, Admin]) => routes::reviews::claim; }
+    "/v1/reviews/{id}/release" { POST Of(&[Reviewer, Admin]) => routes::reviews::release; }
+    "/v1/reviews/{id}/delegate" { POST Of(&[Reviewer, Admin]) => routes::reviews::delegate; }
+    "/v1/reviews/{id}/reassign" { POST Of(&[Reviewer, Admin]) => routes::reviews::reassign; }
+    "/v1/reviews/{id}/comments" { POST AnyRole => routes::reviews::comment; }
     "/v1/reviews/{id}/decide" { POST Of(&[Reviewer, Admin]) => routes::reviews::decide; }
     "/v1/knowledge" { GET AnyRole => routes::knowledge::collections; }
     "/v1/knowledge/{collection}" { GET AnyRole => routes::knowledge::documents; }

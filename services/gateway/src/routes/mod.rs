@@ -5,6 +5,7 @@ pub mod identity;
 pub mod knowledge;
 pub mod openai;
 pub mod openapi;
+mod review_view;
 pub mod reviews;
 pub mod spend;
 pub mod system;

@@ -3,103 +3,19 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use orrery_bus::verbs;
+use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{
-    self, ClaimReviewRequest, DecideReviewRequest, GetReviewRequest, ListReviewsRequest, ReviewStatus,
+    self, ClaimReviewRequest, CommentReviewRequest, DecideReviewRequest, DelegateReviewRequest, GetReviewRequest,
+    ListReviewsRequest, ReassignReviewRequest, ReleaseReviewRequest, ReviewKeysRequest, ReviewWorkRequest,
 };
-use orrery_types::ReviewId;
+use orrery_types::{PrincipalId, ReviewId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::http::answer::{Page, json, present, time};
+use super::review_view::{ReviewView, statuses};
+use crate::http::answer::Page;
 use crate::http::{Answer, Call, Failure, Gateway, body, call};
-
-/// A question put to a person.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ReviewView {
-    id: String,
-    task_id: String,
-    pointer: String,
-    title: String,
-    instructions: String,
-    /// Who may decide: roles, or `user:<principal>`.
-    roles: Vec<String>,
-    /// JSON Schema of the edits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    form_schema: Option<Value>,
-    /// What is to be looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<Value>,
-    /// `open`, `claimed`, `decided` or `withdrawn`.
-    status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    claimed_by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    edits: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decided_by: Option<String>,
-    created_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    claimed_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decided_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    due_at: Option<String>,
-    /// Who submitted the task, and so may not decide.
-    submitted_by: String,
-}
-
-impl From<v1::Review> for ReviewView {
-    fn from(review: v1::Review) -> Self {
-        Self {
-            status: status_name(review.status()),
-            id: review.id,
-            task_id: review.task_id,
-            pointer: review.pointer,
-            title: review.title,
-            instructions: review.instructions,
-            roles: review.roles,
-            form_schema: json(review.form_schema_json),
-            subject: json(review.subject_json),
-            claimed_by: present(review.claimed_by),
-            decision: present(review.decision),
-            reason: present(review.reason),
-            edits: json(review.edits_json),
-            decided_by: present(review.decided_by),
-            created_at: time(review.created_at_ms),
-            claimed_at: time(review.claimed_at_ms),
-            decided_at: time(review.decided_at_ms),
-            due_at: time(review.due_at_ms),
-            submitted_by: review.submitted_by,
-        }
-    }
-}
-
-fn status_name(status: ReviewStatus) -> &'static str {
-    match status {
-        ReviewStatus::Unspecified => "unknown",
-        ReviewStatus::Open => "open",
-        ReviewStatus::Claimed => "claimed",
-        ReviewStatus::Decided => "decided",
-        ReviewStatus::Withdrawn => "withdrawn",
-    }
-}
-
-fn statuses(text: &str) -> Result<Vec<i32>, Failure> {
-    let all = [ReviewStatus::Open, ReviewStatus::Claimed, ReviewStatus::Decided, ReviewStatus::Withdrawn];
-    let read = |name: &str| {
-        let found = all.into_iter().find(|status| status_name(*status) == name);
-        found.map(i32::from).ok_or_else(|| {
-            let message = format!("there is no status {name:?}; use open, claimed, decided or withdrawn");
-            Failure::param("status", message)
-        })
-    };
-    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(read).collect()
-}
 
 /// Which reviews.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -110,6 +26,12 @@ pub struct ReviewFilter {
     status: Option<String>,
     /// Of one task.
     task: Option<String>,
+    /// Of one workflow.
+    workflow: Option<String>,
+    /// `mine`, `claimable` or `overdue`; all that the caller may see when left out.
+    view: Option<String>,
+    /// `due`: the most urgent first; the newest first when left out.
+    order: Option<String>,
     /// 1 to 500; 50 when left out.
     limit: Option<u32>,
     /// From the page before.
@@ -128,10 +50,74 @@ pub struct DecisionRequest {
     edits: Option<Value>,
 }
 
+/// To whom a review goes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DelegationRequest {
+    /// A principal.
+    to: String,
+}
+
+/// Who may decide from now on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReassignmentRequest {
+    /// Roles, or `user:<principal>`.
+    to: Vec<String>,
+}
+
+/// Something to say about a review.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommentRequest {
+    /// At most 4,000 bytes.
+    text: String,
+}
+
+/// How many reviews there are for the caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkView {
+    /// That the caller holds.
+    mine: u64,
+    /// That the caller could take on, or vote on and has not.
+    claimable: u64,
+    /// Past their due time.
+    overdue: u64,
+    /// Neither decided nor closed otherwise, and to be seen by the caller.
+    open: u64,
+}
+
+/// Public keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeysView {
+    /// Of C2SP signed notes, `name+hash+base64`.
+    verifier_keys: Vec<String>,
+}
+
 fn review_id(request: &HttpRequest) -> Result<String, Failure> {
     let id = request.match_info().get("id").unwrap_or_default();
     let checked = ReviewId::new(id).map_err(|error| Failure::param("id", error.to_string()))?;
     Ok(checked.to_string())
+}
+
+fn view(name: Option<&str>) -> Result<v1::ReviewView, Failure> {
+    match name {
+        None => Ok(v1::ReviewView::Unspecified),
+        Some("mine") => Ok(v1::ReviewView::Mine),
+        Some("claimable") => Ok(v1::ReviewView::Claimable),
+        Some("overdue") => Ok(v1::ReviewView::Overdue),
+        Some(other) => {
+            Err(Failure::param("view", format!("there is no view {other:?}; use mine, claimable or overdue")))
+        }
+    }
+}
+
+fn order(name: Option<&str>) -> Result<v1::ReviewOrder, Failure> {
+    match name {
+        None => Ok(v1::ReviewOrder::Unspecified),
+        Some("due") => Ok(v1::ReviewOrder::Due),
+        Some(other) => Err(Failure::param("order", format!("there is no order {other:?}; use due, or leave it out"))),
+    }
 }
 
 /// Reviews that the caller may see.
@@ -140,6 +126,9 @@ fn review_id(request: &HttpRequest) -> Result<String, Failure> {
 pub async fn list(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
     let filter: ReviewFilter = call::query(&request)?;
     let list = ListReviewsRequest {
+        workflow: filter.workflow.unwrap_or_default(),
+        view: view(filter.view.as_deref())?.into(),
+        order: order(filter.order.as_deref())?.into(),
         caller: call.caller(),
         statuses: statuses(filter.status.as_deref().unwrap_or_default())?,
         task_id: filter.task.unwrap_or_default(),
@@ -166,6 +155,70 @@ pub async fn get(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> An
 pub async fn claim(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
     let claim = ClaimReviewRequest { caller: call.caller(), review_id: review_id(&request)? };
     let review = gateway.bus.call(verbs::kernel::CLAIM, &call.context(), &claim).await?;
+    Ok(HttpResponse::Ok().json(ReviewView::from(review)))
+}
+
+/// How many reviews there are for the caller.
+#[utoipa::path(get, path = "/v1/reviews/work", tag = "reviews", responses((status = 200, body = WorkView)))]
+pub async fn work(gateway: Data<Gateway>, call: Call) -> Answer {
+    let work = ReviewWorkRequest { caller: call.caller() };
+    let work = gateway.bus.call(verbs::kernel::REVIEW_WORK, &call.context(), &work).await?;
+    let v1::ReviewWorkReply { mine, claimable, overdue, open } = work;
+    Ok(HttpResponse::Ok().json(WorkView { mine, claimable, overdue, open }))
+}
+
+/// The public keys for the signatures under decisions.
+#[utoipa::path(get, path = "/v1/reviews/keys", tag = "reviews", responses((status = 200, body = KeysView)))]
+pub async fn keys(gateway: Data<Gateway>, call: Call) -> Answer {
+    let keys = ReviewKeysRequest { caller: call.caller() };
+    let keys = gateway.bus.call(verbs::kernel::REVIEW_KEYS, &call.context(), &keys).await?;
+    Ok(HttpResponse::Ok().json(KeysView { verifier_keys: keys.verifier_keys }))
+}
+
+/// Gives a review back, so that any candidate may claim it.
+#[utoipa::path(post, path = "/v1/reviews/{id}/release", tag = "reviews", params(("id" = String, Path)),
+    responses((status = 200, body = ReviewView)))]
+pub async fn release(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
+    let release = ReleaseReviewRequest { caller: call.caller(), review_id: review_id(&request)? };
+    let review = gateway.bus.call(verbs::kernel::RELEASE, &call.context(), &release).await?;
+    Ok(HttpResponse::Ok().json(ReviewView::from(review)))
+}
+
+/// Hands a review that the caller holds to someone else.
+#[utoipa::path(post, path = "/v1/reviews/{id}/delegate", tag = "reviews", params(("id" = String, Path)),
+    request_body = DelegationRequest, responses((status = 200, body = ReviewView)))]
+pub async fn delegate(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
+    let review_id = review_id(&request)?;
+    let wanted: DelegationRequest = body::json(&gateway, &request, payload).await?;
+    let to = PrincipalId::new(&wanted.to).map_err(|error| Failure::param("to", error.to_string()))?;
+    // Who knows the keys knows the roles; the kernel says whether they suffice.
+    let known = gateway.directory.load().roles_of(&call.identity.tenant, &to, UnixMillis::now());
+    let to_roles =
+        known.ok_or_else(|| Error::new(ErrorCode::NotFound, format!("nobody here goes by the name {to}")))?;
+    let delegate = DelegateReviewRequest { caller: call.caller(), review_id, to: to.to_string(), to_roles };
+    let review = gateway.bus.call(verbs::kernel::DELEGATE, &call.context(), &delegate).await?;
+    Ok(HttpResponse::Ok().json(ReviewView::from(review)))
+}
+
+/// Gives a review other candidates; for admins and the supervisors that it names.
+#[utoipa::path(post, path = "/v1/reviews/{id}/reassign", tag = "reviews", params(("id" = String, Path)),
+    request_body = ReassignmentRequest, responses((status = 200, body = ReviewView)))]
+pub async fn reassign(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
+    let review_id = review_id(&request)?;
+    let wanted: ReassignmentRequest = body::json(&gateway, &request, payload).await?;
+    let reassign = ReassignReviewRequest { caller: call.caller(), review_id, to: wanted.to };
+    let review = gateway.bus.call(verbs::kernel::REASSIGN, &call.context(), &reassign).await?;
+    Ok(HttpResponse::Ok().json(ReviewView::from(review)))
+}
+
+/// Says something about a review. The same words of the same person twice are one comment.
+#[utoipa::path(post, path = "/v1/reviews/{id}/comments", tag = "reviews", params(("id" = String, Path)),
+    request_body = CommentRequest, responses((status = 200, body = ReviewView)))]
+pub async fn comment(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
+    let review_id = review_id(&request)?;
+    let wanted: CommentRequest = body::json(&gateway, &request, payload).await?;
+    let comment = CommentReviewRequest { caller: call.caller(), review_id, text: wanted.text };
+    let review = gateway.bus.call(verbs::kernel::COMMENT, &call.context(), &comment).await?;
     Ok(HttpResponse::Ok().json(ReviewView::from(review)))
 }
 

@@ -23,6 +23,7 @@ pub struct Seen {
     pub callers: Vec<Caller>,
     pub invocations: Vec<InvokeRequest>,
     pub decisions: Vec<DecideReviewRequest>,
+    pub review_lists: Vec<ListReviewsRequest>,
     pub ingested: Vec<(IngestRequest, Vec<u8>)>,
     pub budget: u64,
 }
@@ -141,7 +142,7 @@ fn tasks(server: Server, seen: &Shared) -> Server {
 }
 
 fn history_and_people(server: Server, seen: &Shared) -> Server {
-    let (history, decide, deploy) = (seen.clone(), seen.clone(), seen.clone());
+    let (history, decide, deploy, lists) = (seen.clone(), seen.clone(), seen.clone(), seen.clone());
     server
         .handle(verbs::kernel::HISTORY, LIMIT, move |_, request: TaskHistoryRequest| {
             let seen = history.clone();
@@ -156,8 +157,29 @@ fn history_and_people(server: Server, seen: &Shared) -> Server {
                 Ok(TaskHistoryReply { events, finished })
             }
         })
-        .handle(verbs::kernel::REVIEWS, LIMIT, |_, _: ListReviewsRequest| async move {
-            Ok(ListReviewsReply { reviews: vec![review("rev_1")], next_cursor: String::new() })
+        .handle(verbs::kernel::REVIEWS, LIMIT, move |_, request: ListReviewsRequest| {
+            lists.lock().review_lists.push(request);
+            async move { Ok(ListReviewsReply { reviews: vec![review("rev_1")], next_cursor: String::new() }) }
+        })
+        .handle(verbs::kernel::REVIEW_WORK, LIMIT, |_, _: ReviewWorkRequest| async move {
+            Ok(ReviewWorkReply { mine: 1, claimable: 2, overdue: 3, open: 4 })
+        })
+        .handle(verbs::kernel::REVIEW_KEYS, LIMIT, |_, _: ReviewKeysRequest| async move {
+            Ok(ReviewKeysReply { verifier_keys: vec!["orrery-kernel+1+key".to_owned()] })
+        })
+        .handle(verbs::kernel::RELEASE, LIMIT, |_, _: ReleaseReviewRequest| async move { Ok(review("rev_1")) })
+        .handle(verbs::kernel::DELEGATE, LIMIT, |_, request: DelegateReviewRequest| async move {
+            let status = ReviewStatus::Claimed.into();
+            let (claimed_by, roles) = (request.to, request.to_roles);
+            Ok(Review { status, claimed_by, roles, delegated_by: request.caller.unwrap().principal, ..review("rev_1") })
+        })
+        .handle(verbs::kernel::REASSIGN, LIMIT, |_, request: ReassignReviewRequest| async move {
+            Ok(Review { roles: request.to, ..review("rev_1") })
+        })
+        .handle(verbs::kernel::COMMENT, LIMIT, |_, request: CommentReviewRequest| async move {
+            let by = request.caller.unwrap().principal;
+            let comment = ReviewComment { id: "com_1".to_owned(), by, text: request.text, at_ms: 1_700_000_000_000 };
+            Ok(Review { comments: vec![comment], ..review("rev_1") })
         })
         .handle(verbs::kernel::DECIDE, LIMIT, move |_, request: DecideReviewRequest| {
             let seen = decide.clone();

@@ -1,5 +1,6 @@
 //! Reviews, workflows, knowledge, audit, spend and system: what goes to the services and what comes back.
 
+use orrery_proto::v1::{ReviewOrder, ReviewView};
 use reqwest::Method;
 use serde_json::json;
 
@@ -19,6 +20,41 @@ async fn reviews_are_decided_by_people_who_may() {
     assert_eq!((decided.caller.unwrap().principal.as_str(), decided.edits_json.as_str()), ("rev", "{\"amount\":8}"));
     let unfounded = json!({"decision": "approve", "reason": " "});
     assert_error(&world.post("/v1/reviews/rev_1/decide", &reviewer, &unfounded).await, "invalid_request");
+}
+
+#[actix_web::test]
+async fn reviews_are_found_handed_on_and_talked_about() {
+    let world = World::start().await;
+    let (bob, clerk) = (world.key("bob", &["reviewer", "adjuster"]).await, world.key("clerk", &["developer"]).await);
+    world.key("dora", &["reviewer"]).await;
+    world.get("/v1/reviews?view=claimable&order=due&workflow=claims", &bob).await;
+    {
+        let seen = world.players.seen.lock();
+        let asked = &seen.review_lists[0];
+        assert_eq!((asked.view(), asked.order()), (ReviewView::Claimable, ReviewOrder::Due));
+        assert_eq!(asked.workflow, "claims");
+    }
+    for wrong in ["view=yours", "order=random", "status=lost", "colour=red"] {
+        assert_error(&world.get(&format!("/v1/reviews?{wrong}"), &bob).await, "invalid_request");
+    }
+    assert_eq!(
+        world.get("/v1/reviews/work", &bob).await.1,
+        json!({"mine": 1, "claimable": 2, "overdue": 3, "open": 4})
+    );
+    assert_error(&world.get("/v1/reviews/work", &clerk).await, "forbidden");
+    assert_eq!(world.get("/v1/reviews/keys", &clerk).await.1["verifier_keys"], json!(["orrery-kernel+1+key"]));
+
+    let (status, held) = world.post("/v1/reviews/rev_1/delegate", &bob, &json!({"to": "dora"})).await;
+    assert_eq!((status, &held["claimed_by"], &held["delegated_by"]), (200, &json!("dora"), &json!("bob")));
+    assert_eq!(held["roles"], json!(["reviewer"]), "the kernel learns the roles of whom it is handed to");
+    assert_error(&world.post("/v1/reviews/rev_1/delegate", &bob, &json!({"to": "nobody"})).await, "not_found");
+    assert_error(&world.post("/v1/reviews/rev_1/delegate", &bob, &json!({"to": "a b"})).await, "invalid_request");
+    assert_error(&world.post("/v1/reviews/rev_1/delegate", &clerk, &json!({"to": "dora"})).await, "forbidden");
+    let (_, moved) = world.post("/v1/reviews/rev_1/reassign", &world.admin, &json!({"to": ["user:dora"]})).await;
+    assert_eq!(moved["roles"], json!(["user:dora"]));
+    assert_eq!(world.post("/v1/reviews/rev_1/release", &bob, &json!({})).await.0, 200);
+    let (_, said) = world.post("/v1/reviews/rev_1/comments", &clerk, &json!({"text": "see page 2 📎"})).await;
+    assert_eq!((&said["comments"][0]["by"], &said["comments"][0]["text"]), (&json!("clerk"), &json!("see page 2 📎")));
 }
 
 #[actix_web::test]

@@ -15,6 +15,7 @@ use crate::domain::state::State;
 use crate::domain::transition::{Transition, transition};
 use crate::error::ActError;
 use crate::kernel::Kernel;
+use crate::signing::DecisionSigner;
 use crate::store::{Committed, Entry, Move, StartKey, partition_of};
 
 /// A command and what it is decided on.
@@ -52,7 +53,9 @@ pub type Outcome = Result<Option<Box<Moved>>, ActError>;
 /// Decides commands, off the actor's thread. The texts that are too long for a row are put into the object store.
 pub async fn decide(kernel: Arc<Kernel>, works: Vec<Work>) -> Vec<Result<Option<Decided>, ActError>> {
     let count = works.len();
-    let deciding = tokio::task::spawn_blocking(move || works.into_iter().map(Work::decide).collect::<Vec<_>>());
+    let signing = kernel.clone();
+    let decide = move || works.into_iter().map(|work| work.decide(signing.signer())).collect::<Vec<_>>();
+    let deciding = tokio::task::spawn_blocking(decide);
     let mut decided = match deciding.await {
         Ok(decided) => decided,
         Err(error) => return (0..count).map(|_| Err(internal(&error).into())).collect(),
@@ -97,11 +100,14 @@ fn internal(error: &dyn std::fmt::Display) -> Error {
 }
 
 impl Work {
-    fn decide(self) -> Result<Option<Decided>, ActError> {
+    fn decide(self, signer: Option<&DecisionSigner>) -> Result<Option<Decided>, ActError> {
         let Self { state, definition, epoch, command, key } = self;
-        let moved = transition(&state, &definition, command, UnixMillis::now())?;
+        let mut moved = transition(&state, &definition, command, UnixMillis::now())?;
         if moved.events.is_empty() {
             return Ok(None);
+        }
+        if let Some(signer) = signer {
+            signer.sign(&mut moved);
         }
         let messages = outbound::messages(&moved);
         let rows = Move::new(&state, &moved, epoch, messages, key).map_err(|error| internal(&error))?;

@@ -8,12 +8,12 @@ use orrery_types::{Sha256Digest, TenantId};
 
 use crate::domain::command::{Attachment, Person};
 use crate::domain::event::Event;
-use crate::store::{DefinitionRow, ReviewRow, RunRow, review_status, status};
+use crate::store::{DefinitionRow, RunRow, status};
 
 /// Attachments of one task.
 const ATTACHMENTS_MAX: usize = 64;
 
-fn unsigned(value: i64) -> u64 {
+pub(super) fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }
 
@@ -132,17 +132,6 @@ pub(super) fn status_words(wanted: &[i32]) -> Result<Vec<String>, Error> {
     wanted.iter().map(word).collect()
 }
 
-pub(super) fn review_words(wanted: &[i32]) -> Result<Vec<String>, Error> {
-    let word = |value: &i32| match v1::ReviewStatus::try_from(*value) {
-        Ok(v1::ReviewStatus::Open) => Ok(review_status::OPEN.to_owned()),
-        Ok(v1::ReviewStatus::Claimed) => Ok(review_status::CLAIMED.to_owned()),
-        Ok(v1::ReviewStatus::Decided) => Ok(review_status::DECIDED.to_owned()),
-        Ok(v1::ReviewStatus::Withdrawn) => Ok(review_status::WITHDRAWN.to_owned()),
-        _ => Err(invalid(format!("{value} is no review status"))),
-    };
-    wanted.iter().map(word).collect()
-}
-
 pub(super) fn event(run: &str, seq: u64, event: &Event) -> v1::TaskEvent {
     v1::TaskEvent {
         task_id: run.to_owned(),
@@ -151,37 +140,5 @@ pub(super) fn event(run: &str, seq: u64, event: &Event) -> v1::TaskEvent {
         pointer: event.fact.pointer().to_owned(),
         data_json: serde_json::to_string(&event.fact).unwrap_or_default(),
         at_ms: event.at.0,
-    }
-}
-
-pub(super) fn review(row: ReviewRow) -> v1::Review {
-    let status = match row.status.as_str() {
-        review_status::OPEN => v1::ReviewStatus::Open,
-        review_status::CLAIMED => v1::ReviewStatus::Claimed,
-        review_status::DECIDED => v1::ReviewStatus::Decided,
-        review_status::WITHDRAWN => v1::ReviewStatus::Withdrawn,
-        _ => v1::ReviewStatus::Unspecified,
-    };
-    v1::Review {
-        roles: row.roles(),
-        id: row.id,
-        tenant: row.tenant,
-        task_id: row.run_id,
-        pointer: row.pointer,
-        title: row.title,
-        instructions: row.instructions,
-        form_schema_json: row.form,
-        subject_json: row.subject,
-        status: status as i32,
-        claimed_by: row.claimed_by,
-        decision: row.decision,
-        reason: row.reason,
-        edits_json: row.edits,
-        decided_by: row.decided_by,
-        created_at_ms: unsigned(row.created_ms),
-        claimed_at_ms: unsigned(row.claimed_ms),
-        decided_at_ms: unsigned(row.decided_ms),
-        due_at_ms: unsigned(row.due_ms),
-        submitted_by: row.submitted_by,
     }
 }

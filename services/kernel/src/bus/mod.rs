@@ -1,6 +1,8 @@
 //! The kernel on the bus: the calls it answers, and what its moves leave in the outbox.
 
 mod convert;
+mod convert_review;
 pub mod inbound;
 pub mod members;
 pub mod outbound;
+mod review_facts;

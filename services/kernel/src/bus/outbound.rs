@@ -9,6 +9,7 @@ use orrery_types::Sha256Digest;
 use prost::Message as _;
 use serde_json::{Value, json};
 
+use super::review_facts;
 use crate::domain::definition::digest;
 use crate::domain::effect::Effect;
 use crate::domain::event::{Event, Fact};
@@ -26,6 +27,15 @@ const PUBLIC: &[&str] = &[
     "review.claimed",
     "review.decided",
     "review.withdrawn",
+    "review.released",
+    "review.delegated",
+    "review.reassigned",
+    "review.commented",
+    "review.voted",
+    "review.due_soon",
+    "review.overdue",
+    "review.escalated",
+    "review.expired",
     "task.completed",
     "task.faulted",
     "task.cancelled",
@@ -120,9 +130,18 @@ fn facts_of(state: &State, fact: &Fact) -> Option<(&'static str, String)> {
                 decision: decision.decision.clone(),
                 reason_digest: Sha256Digest::of(decision.reason.as_bytes()).to_string(),
                 edited: !decision.edits.is_null(),
+                subject_digest: decision.subject_digest.clone(),
+                edits_digest: decision.edits_digest.clone(),
+                result_digest: match decision.result.is_null() {
+                    true => String::new(),
+                    false => digest(&decision.result).to_string(),
+                },
+                voters: decision.voters.clone(),
+                signature: decision.signature.clone(),
             };
             (kind::REVIEW_DECIDED, facts::to_json(&decided))
         }
+        Fact::ReviewChanged { review, change } => review_facts::of(review, change)?,
         Fact::Completed { output } => (kind::TASK_COMPLETED, closed(state, "completed", output, None)),
         Fact::Faulted { error } => (kind::TASK_FAULTED, closed(state, "faulted", &error.to_value(), Some(error))),
         Fact::Cancelled { .. } => (kind::TASK_CANCELLED, closed(state, "cancelled", &Value::Null, None)),
@@ -161,6 +180,7 @@ fn task_event(state: &State, event: &Event, seq: u64) -> Option<Message> {
     let data = json!({
         "task_id": task, "seq": seq, "kind": kind, "pointer": event.fact.pointer(), "at_ms": event.at.0,
     });
+    let data = review_facts::notice(data, &event.fact);
     let event = CloudEvent::new(SERVICE, tenant, kind, task, &id, event.at).data(data);
     let payload = serde_json::to_vec(&event).ok()?;
     Some(message(subjects::event(tenant, entity, what), id, payload, state))

@@ -176,6 +176,42 @@ pub enum Command {
         /// Whether another attempt may help.
         retryable: bool,
     },
+    /// Give a review back, so that any candidate may claim it.
+    Release {
+        /// Which.
+        review: ReviewId,
+        /// Who: its holder, or an admin.
+        by: Person,
+    },
+    /// Hand a review to someone else.
+    Delegate {
+        /// Which.
+        review: ReviewId,
+        /// Its holder.
+        by: Person,
+        /// Who holds it from then on.
+        to: Person,
+    },
+    /// Give a review other candidates.
+    Reassign {
+        /// Which.
+        review: ReviewId,
+        /// An admin or a supervisor of the review.
+        by: Person,
+        /// Roles and `user:<principal>`.
+        to: Vec<String>,
+    },
+    /// Say something about a review.
+    Comment {
+        /// Which.
+        review: ReviewId,
+        /// Who.
+        by: Person,
+        /// Makes two requests the same comment.
+        id: String,
+        /// What.
+        text: String,
+    },
     /// An event, for whichever of the run's steps listens to it.
     Event {
         /// A CloudEvent in JSON.
@@ -209,6 +245,9 @@ pub enum Reject {
     /// The review is decided or withdrawn.
     #[error("the review is closed")]
     ReviewClosed,
+    /// The review's time is over; what follows from that is under way.
+    #[error("the review ended at {0}, undecided")]
+    ReviewExpired(String),
     /// The person may not.
     #[error("{0}")]
     Forbidden(String),

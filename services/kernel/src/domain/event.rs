@@ -10,7 +10,7 @@ use super::command::Run;
 use super::consumption::Taken;
 use super::definition::{Directive, Function, Pointer};
 use super::fault::Fault;
-use super::review::Decision;
+use super::review::{self, Decision};
 use super::state::{Frame, FrameId};
 
 /// A fact with its time.
@@ -183,6 +183,13 @@ pub enum Fact {
         /// How.
         decision: Box<Decision>,
     },
+    /// Something else happened to a review.
+    ReviewChanged {
+        /// Which.
+        review: ReviewId,
+        /// What.
+        change: Box<review::Change>,
+    },
     /// A review is no longer wanted.
     ReviewWithdrawn {
         /// Which.
@@ -282,6 +289,7 @@ impl Fact {
         match self {
             Self::StepStarted { frame, .. } => matches!(frame.activity, super::state::Activity::Human { .. }),
             Self::StepCompleted { call, .. } => call.as_ref().is_some_and(|call| call.function.is_public()),
+            Self::ReviewChanged { change, .. } => change.is_audited(),
             Self::Started { .. }
             | Self::ReviewClaimed { .. }
             | Self::ReviewDecided { .. }
@@ -302,6 +310,12 @@ impl Fact {
                 json_bytes(output) + context.as_ref().map_or(0, |context| json_bytes(context))
             }
             Self::BranchCompleted { output, .. } | Self::Completed { output } => json_bytes(output),
+            Self::ReviewDecided { decision, .. } => json_bytes(&decision.edits) + json_bytes(&decision.result),
+            Self::ReviewChanged { change, .. } => match &**change {
+                review::Change::Commented { comment } => comment.text.len() as u64,
+                review::Change::Voted { vote } => json_bytes(&vote.edits),
+                _ => 0,
+            },
             Self::EventConsumed { item, .. } => item.as_ref().map_or(0, |item| json_bytes(item)),
             Self::ItemCompleted { output, context, .. } => {
                 output.iter().chain(context).map(|value| json_bytes(value)).sum()
@@ -335,6 +349,7 @@ impl Fact {
             Self::WorkWithdrawn { .. } => "work.withdrawn",
             Self::ReviewClaimed { .. } => "review.claimed",
             Self::ReviewDecided { .. } => "review.decided",
+            Self::ReviewChanged { change, .. } => change.kind(),
             Self::ReviewWithdrawn { .. } => "review.withdrawn",
             Self::StageReached { .. } => "stage.reached",
             Self::FlowRedirected { .. } => "flow.redirected",

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use orrery_types::{TaskId, UnixMillis};
+use orrery_types::{ReviewId, TaskId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use super::consumption::Progress;
 use super::definition::{Directive, Function, Pointer};
 use super::event::{Event, Fact};
 use super::fault::Fault;
-use super::review::Review;
+use super::review::{Claim, Decision, ROUNDS_MAX, Review, Round};
 use super::work::{Stage, Work};
 
 /// Identifies a frame in its run. Given in order, never twice.
@@ -195,6 +195,9 @@ pub struct State {
     pub frames: BTreeMap<FrameId, Frame>,
     /// How often the run came to each step.
     pub visits: BTreeMap<Pointer, u32>,
+    /// By place: the rounds of reviews that asked for changes, for the next review there.
+    #[serde(default)]
+    pub rounds: BTreeMap<String, Arc<Vec<Round>>>,
     /// Steps taken.
     pub steps: u64,
     /// Bytes that their values took, about.
@@ -228,6 +231,7 @@ impl State {
             context: Arc::new(Value::Null),
             frames: BTreeMap::new(),
             visits: BTreeMap::new(),
+            rounds: BTreeMap::new(),
             steps: 0,
             bytes: 0,
             audited: 0,
@@ -367,11 +371,8 @@ impl State {
                 }
             }
             Fact::ReviewClaimed { review, by } => {
-                for frame in self.frames.values_mut() {
-                    match &mut frame.activity {
-                        Activity::Human { review: it } if it.id == *review => it.claim = Some((by.clone(), event.at)),
-                        _ => {}
-                    }
+                if let Some(review) = self.review_mut(review) {
+                    review.claim = Some(Claim { by: by.clone(), at: event.at, delegated_by: None });
                 }
             }
             Fact::WorkStarted { key, .. }
@@ -379,6 +380,12 @@ impl State {
             | Fact::WorkFailed { key, .. }
             | Fact::WorkQueued { key, .. }
             | Fact::WorkWithdrawn { key, .. } => self.update_work(key, event),
+            Fact::ReviewChanged { review, change } => {
+                if let Some(review) = self.review_mut(review) {
+                    review.apply(change, event.at);
+                }
+            }
+            Fact::ReviewDecided { review, decision } => self.keep_round(review, decision),
             Fact::BranchCompleted { .. }
             | Fact::RetryScheduled { .. }
             | Fact::ErrorCaught { .. }
@@ -388,7 +395,7 @@ impl State {
             | Fact::ItemCompleted { .. }
             | Fact::QueueDropped { .. }
             | Fact::ListeningEnded { .. } => self.apply_inside(&event.fact),
-            Fact::ReviewDecided { .. } | Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
+            Fact::ReviewWithdrawn { .. } | Fact::Paused => {}
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
@@ -409,6 +416,29 @@ impl State {
         self.status = status;
         self.frames.clear();
         self.visits.clear();
+        self.rounds.clear();
+    }
+
+    fn review_mut(&mut self, id: &ReviewId) -> Option<&mut Review> {
+        self.frames.values_mut().find_map(|frame| match &mut frame.activity {
+            Activity::Human { review } if review.id == *id => Some(&mut **review),
+            _ => None,
+        })
+    }
+
+    /// A decision that asks for changes is shown to the next review at the same place; any other one ends the rounds.
+    fn keep_round(&mut self, id: &ReviewId, decision: &Decision) {
+        let Some(review) = self.review_mut(id) else { return };
+        let place = review.place.clone();
+        if review.changes.as_ref() != Some(&decision.decision) {
+            self.rounds.remove(&place);
+            return;
+        }
+        let mut rounds = (*review.previous).clone();
+        rounds.push(review.to_round(decision));
+        let surplus = rounds.len().saturating_sub(ROUNDS_MAX);
+        rounds.drain(..surplus);
+        self.rounds.insert(place, Arc::new(rounds));
     }
 
     fn count_visit(&mut self, pointer: &Pointer) {
@@ -469,7 +499,7 @@ impl Frame {
     fn due_times(&self) -> impl Iterator<Item = UnixMillis> {
         let own = match &self.activity {
             Activity::Wait { until } => Some(*until),
-            Activity::Human { review } => review.due_at,
+            Activity::Human { review } => review.next_at(),
             Activity::Work { work } => work.due().map(|(at, _)| at),
             Activity::Try { phase: Phase::Backoff { until }, .. } => Some(*until),
             _ => None,

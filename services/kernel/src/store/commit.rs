@@ -139,7 +139,8 @@ impl Move {
         };
         let of_run = row.into_iter().flat_map(|row| [&mut row.input, &mut row.output]);
         let of_state = self.snapshot.iter_mut().map(|snapshot| &mut snapshot.state);
-        of_run.chain(of_state).chain([&mut self.journal.events])
+        let of_changes = self.changes.iter_mut().flat_map(Change::texts_mut);
+        of_run.chain(of_state).chain(of_changes).chain([&mut self.journal.events])
     }
 }
 

@@ -7,6 +7,7 @@ mod load;
 mod partitions;
 mod pending;
 mod queries;
+mod reviews;
 mod rows;
 mod schedules;
 mod schema;
@@ -26,10 +27,12 @@ pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
 pub use journal::decode;
 pub use load::{Found, Stored};
 pub use partitions::Cluster;
-pub use queries::{Deployed, Page, ReviewFilter, RunFilter};
-pub use rows::{
-    DefinitionRow, ErrandRow, JournalRow, ReviewRow, RunRow, ScheduleRow, SnapshotRow, review_status, status,
+pub use queries::{Deployed, Page, RunFilter};
+pub use reviews::{
+    CommentRow, ReviewDetails, ReviewFilter, ReviewOrder, ReviewPage, ReviewRow, ReviewView, VoteRow, Work,
+    review_status,
 };
+pub use rows::{DefinitionRow, ErrandRow, JournalRow, RunRow, ScheduleRow, SnapshotRow, status};
 pub use schedules::{NewSchedule, partition_of_schedule};
 pub use subscriptions::Listeners;
 pub use work::Beat;

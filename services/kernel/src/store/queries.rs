@@ -4,9 +4,9 @@ use diesel::prelude::*;
 use orrery_store::{AnyConnection, StoreError};
 
 use super::KernelStore;
-use super::rows::{DefinitionRow, ReviewRow, RunRow};
+use super::rows::{DefinitionRow, RunRow};
 use super::schedules::{self, NewSchedule};
-use super::schema::{definitions, inbox, registrations, reviews, runs};
+use super::schema::{definitions, inbox, registrations, runs};
 
 /// What became of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +35,6 @@ pub struct RunFilter {
     pub statuses: Vec<String>,
     /// Of this workflow; empty: all.
     pub workflow: String,
-}
-
-/// Which reviews.
-#[derive(Debug, Clone, Default)]
-pub struct ReviewFilter {
-    /// Any of these; empty: all.
-    pub statuses: Vec<String>,
-    /// Of this task; empty: all.
-    pub run: String,
 }
 
 impl KernelStore {
@@ -131,39 +122,6 @@ impl KernelStore {
                     rows = rows.filter(runs::id.lt(before));
                 }
                 Ok(rows.order(runs::id.desc()).limit(page.limit).load(connection)?)
-            })
-            .await
-    }
-
-    /// A review of a tenant.
-    pub async fn review(&self, tenant: String, id: String) -> Result<Option<ReviewRow>, StoreError> {
-        self.store
-            .read(move |connection: &mut AnyConnection| {
-                Ok(reviews::table.find(id).filter(reviews::tenant.eq(tenant)).first(connection).optional()?)
-            })
-            .await
-    }
-
-    /// A page of reviews.
-    pub async fn reviews(
-        &self,
-        tenant: String,
-        filter: ReviewFilter,
-        page: Page,
-    ) -> Result<Vec<ReviewRow>, StoreError> {
-        self.store
-            .read(move |connection: &mut AnyConnection| {
-                let mut rows = reviews::table.filter(reviews::tenant.eq(tenant)).into_boxed();
-                if !filter.statuses.is_empty() {
-                    rows = rows.filter(reviews::status.eq_any(filter.statuses));
-                }
-                if !filter.run.is_empty() {
-                    rows = rows.filter(reviews::run_id.eq(filter.run));
-                }
-                if let Some(before) = page.before {
-                    rows = rows.filter(reviews::id.lt(before));
-                }
-                Ok(rows.order(reviews::id.desc()).limit(page.limit).load(connection)?)
             })
             .await
     }

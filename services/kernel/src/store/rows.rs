@@ -1,15 +1,14 @@
-//! Rows, and how a run and its reviews become rows.
+//! Rows, and how a run becomes rows.
 
 use diesel::prelude::*;
 use orrery_types::UnixMillis;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::partition_of;
-use super::schema::{definitions, errands, journal, reviews, runs, schedules, snapshots};
+use super::schema::{definitions, errands, journal, runs, schedules, snapshots};
 use crate::domain::effect::Effect;
 use crate::domain::event::Event;
-use crate::domain::review::Review;
-use crate::domain::state::{Frame, State, Status};
+use crate::domain::state::{State, Status};
 
 /// A deployed definition.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
@@ -65,18 +64,6 @@ pub mod status {
     pub const FAULTED: &str = "faulted";
     /// Cancelled.
     pub const CANCELLED: &str = "cancelled";
-}
-
-/// The words in which a review's status is stored.
-pub mod review_status {
-    /// Anyone named may claim it.
-    pub const OPEN: &str = "open";
-    /// Someone works on it.
-    pub const CLAIMED: &str = "claimed";
-    /// Over.
-    pub const DECIDED: &str = "decided";
-    /// No longer wanted.
-    pub const WITHDRAWN: &str = "withdrawn";
 }
 
 pub(super) fn signed(value: u64) -> i64 {
@@ -201,65 +188,6 @@ impl ErrandRow {
     /// The id of the errand that is the effect at this place of the move that led to `state`.
     pub fn id(state: &State, index: usize) -> String {
         format!("{}/{}/{index}", state.run.id, state.seq)
-    }
-}
-
-/// A review.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable, Selectable)]
-#[diesel(table_name = reviews)]
-#[allow(missing_docs)]
-pub struct ReviewRow {
-    pub id: String,
-    pub tenant: String,
-    pub run_id: String,
-    pub pointer: String,
-    pub title: String,
-    pub instructions: String,
-    pub roles: String,
-    pub form: String,
-    pub subject: String,
-    pub status: String,
-    pub claimed_by: String,
-    pub decision: String,
-    pub reason: String,
-    pub edits: String,
-    pub decided_by: String,
-    pub submitted_by: String,
-    pub created_ms: i64,
-    pub claimed_ms: i64,
-    pub decided_ms: i64,
-    pub due_ms: i64,
-}
-
-impl ReviewRow {
-    pub(super) fn requested(state: &State, frame: &Frame, review: &Review) -> Self {
-        Self {
-            id: review.id.to_string(),
-            tenant: state.run.tenant.to_string(),
-            run_id: state.run.id.to_string(),
-            pointer: frame.pointer.to_string(),
-            title: review.title.clone(),
-            instructions: review.instructions.clone(),
-            roles: json!(review.roles).to_string(),
-            form: review.form.as_ref().map(Value::to_string).unwrap_or_default(),
-            subject: review.subject.to_string(),
-            status: review_status::OPEN.to_owned(),
-            claimed_by: String::new(),
-            decision: String::new(),
-            reason: String::new(),
-            edits: String::new(),
-            decided_by: String::new(),
-            submitted_by: state.run.submitted_by.clone(),
-            created_ms: signed(review.created_at.0),
-            claimed_ms: 0,
-            decided_ms: 0,
-            due_ms: review.due_at.map_or(0, |at| signed(at.0)),
-        }
-    }
-
-    /// Who may decide it.
-    pub fn roles(&self) -> Vec<String> {
-        serde_json::from_str(&self.roles).unwrap_or_default()
     }
 }
 

@@ -39,6 +39,9 @@ diesel::table! {
         status -> Text, claimed_by -> Text, decision -> Text, reason -> Text, edits -> Text,
         decided_by -> Text, submitted_by -> Text,
         created_ms -> BigInt, claimed_ms -> BigInt, decided_ms -> BigInt, due_ms -> BigInt,
+        workflow -> Text, details -> Text, delegated_by -> Text, expires_ms -> BigInt, sort_ms -> BigInt,
+        level -> Integer, round -> Integer, result -> Text, signature -> Text,
+        previous -> Text,
     }
 }
 
@@ -49,12 +52,34 @@ diesel::table! {
 }
 
 diesel::table! {
+    review_people (review_id, part, who) { review_id -> Text, part -> Text, who -> Text, tenant -> Text, }
+}
+
+diesel::table! {
+    review_comments (review_id, id) {
+        review_id -> Text, id -> Text, author -> Text, text -> Text, at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     work (key) {
         key -> Text, tenant -> Text, run_id -> Text, queue -> Text, status -> Text,
         turn_ms -> BigInt, priority -> BigInt, attempt -> BigInt, token -> Text,
         heartbeat_ms -> BigInt, beat_ms -> BigInt, details -> Text,
     }
 }
+
+diesel::table! {
+    review_votes (review_id, voter) {
+        review_id -> Text, voter -> Text, decision -> Text, reason -> Text, edits -> Text, at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    decision_keys (verifier_key) { verifier_key -> Text, since_ms -> BigInt, }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(reviews, review_people, review_votes);
 
 diesel::table! {
     registrations (tenant, key, value_digest, run_id) {

@@ -15,7 +15,10 @@ use serde_json::Value;
 pub use access::{ApiKeyCreated, AuthDenied, KnowledgeIngested};
 pub use model::{Candidate, ModelCalled, ModelIdentity, Usage};
 pub use retrieval::{RetrievalSearched, RetrievedChunk, millionths};
-pub use review::{ReviewClaimed, ReviewDecided, ReviewRequested};
+pub use review::{
+    ReviewClaimed, ReviewCommented, ReviewDecided, ReviewEscalated, ReviewExpired, ReviewHandedOver, ReviewRequested,
+    ReviewVoted,
+};
 pub use task::{AttachmentDigest, StepCompleted, TaskClosed, TaskSubmitted};
 
 /// The kinds of records that the log knows how to read. Others are kept but not interpreted.
@@ -30,6 +33,13 @@ pub mod kind {
     pub const REVIEW_REQUESTED: &str = "review.requested";
     pub const REVIEW_CLAIMED: &str = "review.claimed";
     pub const REVIEW_DECIDED: &str = "review.decided";
+    pub const REVIEW_VOTED: &str = "review.voted";
+    pub const REVIEW_RELEASED: &str = "review.released";
+    pub const REVIEW_DELEGATED: &str = "review.delegated";
+    pub const REVIEW_REASSIGNED: &str = "review.reassigned";
+    pub const REVIEW_COMMENTED: &str = "review.commented";
+    pub const REVIEW_ESCALATED: &str = "review.escalated";
+    pub const REVIEW_EXPIRED: &str = "review.expired";
     pub const AUTH_DENIED: &str = "auth.denied";
     pub const APIKEY_CREATED: &str = "apikey.created";
     pub const KNOWLEDGE_INGESTED: &str = "knowledge.ingested";
@@ -63,6 +73,11 @@ pub enum Facts {
     ReviewRequested(ReviewRequested),
     ReviewClaimed(ReviewClaimed),
     ReviewDecided(ReviewDecided),
+    ReviewVoted(ReviewVoted),
+    ReviewHandedOver(ReviewHandedOver),
+    ReviewCommented(ReviewCommented),
+    ReviewEscalated(ReviewEscalated),
+    ReviewExpired(ReviewExpired),
     AuthDenied(AuthDenied),
     ApiKeyCreated(ApiKeyCreated),
     KnowledgeIngested(KnowledgeIngested),
@@ -82,6 +97,13 @@ impl Facts {
             kind::REVIEW_REQUESTED => read(record).map(Self::ReviewRequested),
             kind::REVIEW_CLAIMED => read(record).map(Self::ReviewClaimed),
             kind::REVIEW_DECIDED => read(record).map(Self::ReviewDecided),
+            kind::REVIEW_VOTED => read(record).map(Self::ReviewVoted),
+            kind::REVIEW_RELEASED | kind::REVIEW_DELEGATED | kind::REVIEW_REASSIGNED => {
+                read(record).map(Self::ReviewHandedOver)
+            }
+            kind::REVIEW_COMMENTED => read(record).map(Self::ReviewCommented),
+            kind::REVIEW_ESCALATED => read(record).map(Self::ReviewEscalated),
+            kind::REVIEW_EXPIRED => read(record).map(Self::ReviewExpired),
             kind::AUTH_DENIED => read(record).map(Self::AuthDenied),
             kind::APIKEY_CREATED => read(record).map(Self::ApiKeyCreated),
             kind::KNOWLEDGE_INGESTED => read(record).map(Self::KnowledgeIngested),

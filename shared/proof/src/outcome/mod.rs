@@ -44,6 +44,9 @@ pub struct Review {
     pub requested_at_ms: u64,
     /// Everyone who claimed it, in order.
     pub claims: Vec<Claim>,
+    /// Each time that it passed to others, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handovers: Vec<Handover>,
     /// Absent while nobody has decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Decided>,
@@ -56,6 +59,18 @@ pub struct Claim {
     pub at_ms: u64,
 }
 
+/// How a review passed to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    /// `released`, `delegated`, `reassigned` or `escalated`.
+    pub how: String,
+    /// The principal; empty: its time had come.
+    pub by: String,
+    /// To whom: roles or `user:<principal>`; empty: to whoever could decide it before.
+    pub to: Vec<String>,
+    pub at_ms: u64,
+}
+
 /// Who decided a review, how and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
@@ -64,6 +79,12 @@ pub struct Decided {
     pub decision: String,
     pub reason_digest: String,
     pub edited: bool,
+    /// Everyone whose decision it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voters: Vec<String>,
+    /// The kernel's signed note over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// Everything the records of one task say.
@@ -156,7 +177,10 @@ impl Trace {
             }
             match Facts::of(record)? {
                 // Claims and decisions may be logged before the request they answer; they are matched at the end.
-                facts @ (Facts::ReviewClaimed(_) | Facts::ReviewDecided(_)) => decided.push((record, facts)),
+                facts @ (Facts::ReviewClaimed(_)
+                | Facts::ReviewHandedOver(_)
+                | Facts::ReviewEscalated(_)
+                | Facts::ReviewDecided(_)) => decided.push((record, facts)),
                 facts => trace.take(record, facts)?,
             }
             trace.count_kernel(record)?;
@@ -202,10 +226,20 @@ impl Trace {
                 subject_digest: facts.subject_digest,
                 requested_at_ms: at_ms,
                 claims: Vec::new(),
+                handovers: Vec::new(),
                 decided: None,
             }),
-            Facts::ReviewClaimed(_) | Facts::ReviewDecided(_) => self.take_review(record, facts)?,
-            Facts::AuthDenied(_) | Facts::ApiKeyCreated(_) | Facts::KnowledgeIngested(_) | Facts::Other => {}
+            Facts::ReviewClaimed(_)
+            | Facts::ReviewHandedOver(_)
+            | Facts::ReviewEscalated(_)
+            | Facts::ReviewDecided(_) => self.take_review(record, facts)?,
+            Facts::ReviewVoted(_)
+            | Facts::ReviewCommented(_)
+            | Facts::ReviewExpired(_)
+            | Facts::AuthDenied(_)
+            | Facts::ApiKeyCreated(_)
+            | Facts::KnowledgeIngested(_)
+            | Facts::Other => {}
         }
         Ok(())
     }
@@ -213,6 +247,8 @@ impl Trace {
     fn take_review(&mut self, record: &Record, facts: Facts) -> Result<(), OutcomeError> {
         let review_id = match &facts {
             Facts::ReviewClaimed(facts) => facts.review_id.clone(),
+            Facts::ReviewHandedOver(facts) => facts.review_id.clone(),
+            Facts::ReviewEscalated(facts) => facts.review_id.clone(),
             Facts::ReviewDecided(facts) => facts.review_id.clone(),
             _ => return Ok(()),
         };
@@ -221,9 +257,24 @@ impl Trace {
         let review = review.ok_or_else(|| OutcomeError::UnknownReview { id: record.id.clone(), review_id })?;
         match facts {
             Facts::ReviewClaimed(facts) => review.claims.push(Claim { by: facts.by, at_ms }),
+            Facts::ReviewHandedOver(facts) => {
+                let how = record.kind.trim_start_matches("review.").to_owned();
+                review.handovers.push(Handover { how, by: facts.by, to: facts.to, at_ms });
+            }
+            Facts::ReviewEscalated(facts) => {
+                let how = "escalated".to_owned();
+                review.handovers.push(Handover { how, by: String::new(), to: facts.roles, at_ms });
+            }
             Facts::ReviewDecided(facts) => {
-                let (by, decision, edited) = (facts.by, facts.decision, facts.edited);
-                let decided = Decided { by, at_ms, decision, reason_digest: facts.reason_digest, edited };
+                let decided = Decided {
+                    by: facts.by,
+                    at_ms,
+                    decision: facts.decision,
+                    reason_digest: facts.reason_digest,
+                    edited: facts.edited,
+                    voters: facts.voters,
+                    signature: facts.signature,
+                };
                 if review.decided.replace(decided).is_some() {
                     return Err(OutcomeError::Repeated { kind: kind::REVIEW_DECIDED });
                 }

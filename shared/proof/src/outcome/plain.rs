@@ -152,12 +152,19 @@ fn review_line(review: &Review) -> String {
     for claim in &review.claims {
         let _ = write!(line, " {} took it on {}.", claim.by, UnixMillis(claim.at_ms));
     }
+    for handover in &review.handovers {
+        let by = if handover.by.is_empty() { String::new() } else { format!(" by {}", handover.by) };
+        let to = listed(" to ", &handover.to);
+        let _ = write!(line, " It was {}{by}{to} on {}.", handover.how, UnixMillis(handover.at_ms));
+    }
     match &review.decided {
         None => line.push_str(" Nobody decided."),
         Some(decided) => {
             let edited = if decided.edited { " after changing fields" } else { "" };
             let (by, decision, at) = (&decided.by, &decided.decision, UnixMillis(decided.at_ms));
-            let _ = write!(line, " {by} decided {decision:?}{edited} on {at}.");
+            let others: Vec<String> = decided.voters.iter().filter(|voter| *voter != by).cloned().collect();
+            let others = listed(", with ", &others);
+            let _ = write!(line, " {by} decided {decision:?}{edited} on {at}{others}.");
         }
     }
     line

@@ -108,6 +108,11 @@ pub fn claim() -> Vec<Record> {
     };
     let claimed = ReviewClaimed { review_id: "rev_1".to_owned(), by: "dana".to_owned() };
     let decided = ReviewDecided {
+        voters: vec![],
+        signature: None,
+        subject_digest: String::new(),
+        edits_digest: String::new(),
+        result_digest: String::new(),
         review_id: "rev_1".to_owned(),
         by: "dana".to_owned(),
         decision: "approve".to_owned(),

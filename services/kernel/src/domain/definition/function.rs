@@ -97,7 +97,25 @@ impl Function {
             Self::Generate => &["max_tokens", "temperature", "top_p", "seed", "stop", "model"],
             Self::Register | Self::Uuid => &[],
             Self::Work => &["input", "timeouts", "retry", "priority", "schema"],
-            Self::Human => &["instructions", "form", "decisions", "subject", "due", "on_expiry"],
+            Self::Human => &[
+                "instructions",
+                "form",
+                "decisions",
+                "changes",
+                "subject",
+                "due",
+                "expires",
+                "on_expiry",
+                "reminders",
+                "escalation",
+                "calendar",
+                "quorum",
+                "four_eyes",
+                "exclude",
+                "not_by",
+                "supervisors",
+                "delegation",
+            ],
         }
     }
 

@@ -11,6 +11,7 @@ use super::model::{
 };
 use super::source::escape;
 use crate::domain::expression::Template;
+use crate::domain::review;
 
 impl Builder<'_> {
     pub(super) fn for_task(
@@ -216,6 +217,12 @@ impl Builder<'_> {
         for argument in with.as_object().into_iter().flat_map(Map::keys) {
             if !function.takes(argument) {
                 self.problem(&format!("{at}/with/{}", escape(argument)), format!("{name} takes no {argument:?}"));
+            }
+        }
+        if function == Function::Human && with.get("title").is_some() && with.get("roles").is_some() {
+            let calendars = self.source.value.pointer("/document/metadata/calendars").cloned().unwrap_or_default();
+            if let Err(reason) = review::check_constants(with, &calendars) {
+                self.problem(&format!("{at}/with"), format!("{name}: {reason}"));
             }
         }
         let arguments = self.template(&format!("{at}/with"), with, scope, Template::compile)?;

@@ -85,12 +85,16 @@ pub fn transition(
         Command::ChildFinished { key, outcome } => machine.child_finished(&key, outcome)?,
         Command::Claim { review, by } => machine.claim(&review, &by)?,
         Command::Decide { review, by, decision, reason, edits } => {
-            machine.decide(&review, &by, &decision, &reason, edits)?;
+            machine.decide(&review, &by, decision, reason, edits)?;
         }
         Command::StartWork { key, attempt, worker } => machine.start_work(&key, attempt, &worker)?,
         Command::BeatWork { key, token } => machine.beat_work(&key, &token)?,
         Command::CompleteWork { key, token, output } => machine.complete_work(&key, &token, output)?,
         Command::FailWork { key, token, error, retryable } => machine.fail_work(&key, &token, error, retryable)?,
+        Command::Release { review, by } => machine.release(&review, &by)?,
+        Command::Delegate { review, by, to } => machine.delegate(&review, &by, &to)?,
+        Command::Reassign { review, by, to } => machine.reassign(&review, &by, to)?,
+        Command::Comment { review, by, id, text } => machine.comment(&review, &by, id, text)?,
         Command::Event { event } => machine.hear(&event)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason),
     }

@@ -43,7 +43,9 @@ impl Machine<'_> {
         match &frame.activity {
             Activity::Wait { until } if *until <= self.now => self.complete_step(frame.id, frame.input.clone()),
             Activity::Try { phase: Phase::Backoff { until }, .. } if *until <= self.now => self.try_again(frame.id),
-            Activity::Human { review } if review.due_at.is_some_and(|at| at <= self.now) => self.expire(frame, review),
+            Activity::Human { review } if review.next_at().is_some_and(|at| at <= self.now) => {
+                self.review_due(frame, &review.id)
+            }
             Activity::Work { work } => self.work_due(frame, work),
             _ => Ok(()),
         }

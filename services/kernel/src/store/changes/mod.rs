@@ -29,14 +29,23 @@ pub enum Change {
 
 /// The changes that an event makes; `state` is the state after the move.
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
-    let reviews = reviews::of(state, event).map(Change::Review);
+    let reviews = reviews::of(state, event).into_iter().map(Change::Review);
     let pending = pending::of(state, event).map(Change::Pending);
     let work = work::of(state, event).map(Change::Work);
     let subscriptions = subscriptions::of(state, event).map(Change::Subscription);
-    reviews.into_iter().chain(pending).chain(work).chain(subscriptions).collect()
+    reviews.chain(pending).chain(work).chain(subscriptions).collect()
 }
 
 impl Change {
+    /// The texts of any length, which may be replaced by references.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let review = match self {
+            Self::Review(change) => Some(change),
+            Self::Subscription(_) | Self::Work(_) | Self::Pending(_) => None,
+        };
+        review.into_iter().flat_map(reviews::ReviewChange::texts_mut)
+    }
+
     /// Makes it, inside the caller's transaction.
     pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match self {

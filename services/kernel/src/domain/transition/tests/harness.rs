@@ -116,11 +116,15 @@ impl Bench {
     }
 
     pub fn review(&self) -> Review {
-        let found = self.state.frames.values().find_map(|frame| match &frame.activity {
+        self.reviews().into_iter().next().expect("a review")
+    }
+
+    pub fn reviews(&self) -> Vec<Review> {
+        let review = |activity: &Activity| match activity {
             Activity::Human { review } => Some((**review).clone()),
             _ => None,
-        });
-        found.expect("a review")
+        };
+        self.state.frames.values().filter_map(|frame| review(&frame.activity)).collect()
     }
 
     pub fn kinds(&self) -> Vec<&'static str> {

@@ -1,0 +1,16 @@
+DROP TABLE decision_keys;
+DROP TABLE review_votes;
+DROP TABLE review_comments;
+DROP TABLE review_people;
+DROP INDEX reviews_by_holder;
+DROP INDEX reviews_by_due;
+ALTER TABLE reviews DROP COLUMN previous;
+ALTER TABLE reviews DROP COLUMN signature;
+ALTER TABLE reviews DROP COLUMN result;
+ALTER TABLE reviews DROP COLUMN round;
+ALTER TABLE reviews DROP COLUMN level;
+ALTER TABLE reviews DROP COLUMN sort_ms;
+ALTER TABLE reviews DROP COLUMN expires_ms;
+ALTER TABLE reviews DROP COLUMN delegated_by;
+ALTER TABLE reviews DROP COLUMN details;
+ALTER TABLE reviews DROP COLUMN workflow;

@@ -95,7 +95,8 @@ async fn watch(system: &Shared, concurrency: usize, window: Duration, ended: &En
     })
 }
 
-fn percentile(sorted: &[Duration], share: f64) -> Option<f64> {
+/// By nearest rank.
+pub fn percentile(sorted: &[Duration], share: f64) -> Option<f64> {
     let index = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(index.max(1) - 1).map(Duration::as_secs_f64)
 }

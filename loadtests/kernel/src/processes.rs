@@ -42,6 +42,16 @@ pub fn family(roots: &[u32]) -> Vec<u32> {
     family
 }
 
+/// Resident memory of a process, now and at its highest, in bytes.
+pub fn memory(pid: u32) -> (u64, u64) {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    (field("VmRSS:").unwrap_or(0) * 1_024, field("VmHWM:").unwrap_or(0) * 1_024)
+}
+
 /// User and system time of these processes and everything that they started.
 pub fn cpu_time(roots: &[u32]) -> Duration {
     let ticks: u64 = family(roots).into_iter().filter_map(stat).map(|it| it.ticks).sum();

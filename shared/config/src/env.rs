@@ -34,6 +34,10 @@ pub const URL: &str = "ORRERY_URL";
 pub const API_KEY: &str = "ORRERY_API_KEY";
 /// OpenMP's own name: whether idle threads of libtorch sleep (`PASSIVE`) or spin.
 pub const OMP_WAIT_POLICY: &str = "OMP_WAIT_POLICY";
+/// The one seed that the kernel's simulation runs, for tests. Default: other ones each time.
+pub const SIMULATION_SEED: &str = "ORRERY_SIMULATION_SEED";
+/// How many schedules the kernel's simulation runs, for tests. Default: 1,000.
+pub const SIMULATION_SCHEDULES: &str = "ORRERY_SIMULATION_SCHEDULES";
 /// Home folder of the user.
 pub const HOME: &str = "HOME";
 

@@ -1,8 +1,12 @@
-//! `orrery workflow`: deploy and list on a running system; run without one.
+//! `orrery workflow`: deploy and list on a running system; run, test, validate and draw without one.
 
+mod graph;
 mod library;
+mod remedy;
 mod run;
 mod source;
+mod test;
+mod validate;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +28,12 @@ pub enum WorkflowCommand {
     List,
     /// Run one definition in this process, without a system, and print what came of it as JSON.
     Run(run::RunArgs),
+    /// Run a definition against scripted answers, on a clock that skips, and compare what comes of it.
+    Test(test::TestArgs),
+    /// Explain every fault of definitions.
+    Validate(validate::ValidateArgs),
+    /// Draw a definition as a Mermaid flowchart.
+    Graph(graph::GraphArgs),
 }
 
 /// Runs it.
@@ -38,6 +48,9 @@ pub async fn run(globals: &Globals, command: WorkflowCommand, output: Output) ->
             output.show(&client::connect(globals)?.get(&["workflows"], &[]).await?, many);
         }
         WorkflowCommand::Run(args) => run::run(args, output).await?,
+        WorkflowCommand::Test(args) => test::run(&args, output).await?,
+        WorkflowCommand::Validate(args) => validate::run(&args, output)?,
+        WorkflowCommand::Graph(args) => graph::run(&args, output)?,
     }
     Ok(())
 }

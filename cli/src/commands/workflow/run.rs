@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use orrery_kernel::domain::command::Command;
 use orrery_kernel::embedded::{
     Embedded, EmbeddedError, Feed, Outcome, RunStatus, Start, Surroundings, SystemClock, Unconnected,
 };
@@ -35,6 +36,10 @@ pub struct RunArgs {
     /// A definition that it may run as a sub-workflow, besides those in its own folder. May be given several times.
     #[arg(long, value_name = "FILE")]
     with: Vec<PathBuf>,
+    /// CloudEvents, one or a list, that come from outside; each is kept until the run listens for it. May be given several
+    /// times.
+    #[arg(long, value_name = "FILE")]
+    event: Vec<PathBuf>,
     /// How long to wait for a due time or a timeout while nothing but a person or an event could move the run.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     idle_timeout: u64,
@@ -42,7 +47,7 @@ pub struct RunArgs {
 
 /// Runs it.
 pub async fn run(args: RunArgs, output: Output) -> Result<()> {
-    let (start, shelf) = match prepare(&args, output) {
+    let (start, shelf, feed) = match prepare(&args, output) {
         Ok(prepared) => prepared,
         Err(invalid) => return Err(invalid.report(output)),
     };
@@ -50,7 +55,7 @@ pub async fn run(args: RunArgs, output: Output) -> Result<()> {
         clock: Arc::new(SystemClock::start()),
         outside: Arc::new(Unconnected),
         library: Arc::new(shelf),
-        feed: Feed::default(),
+        feed,
         idle_max: Some(Duration::from_secs(args.idle_timeout)),
     };
     let mut embedded = match Embedded::new(start, around) {
@@ -71,7 +76,7 @@ pub async fn run(args: RunArgs, output: Output) -> Result<()> {
     show(&embedded.outcome(), output)
 }
 
-fn prepare(args: &RunArgs, output: Output) -> Result<(Start, Shelf), Invalid> {
+fn prepare(args: &RunArgs, output: Output) -> Result<(Start, Shelf, Feed), Invalid> {
     let stdin = |path: &PathBuf| path.as_os_str() == STDIN;
     if stdin(&args.file) && args.input.as_ref().is_some_and(stdin) {
         return Err(Invalid::whole(&args.file, "standard input cannot be both the definition and the input"));
@@ -86,7 +91,12 @@ fn prepare(args: &RunArgs, output: Output) -> Result<(Start, Shelf), Invalid> {
         given.push(source::read_definition(path)?);
     }
     let shelf = Shelf::new(given, source::folder(&args.file), output);
-    Ok((Start::new(definition, input), shelf))
+    let mut feed = Feed::default();
+    for path in &args.event {
+        let events = source::read_events(path)?.into_iter().map(|event| Command::Event { event: Arc::new(event) });
+        feed.0.extend(events.map(|event| (Duration::ZERO, event)));
+    }
+    Ok((Start::new(definition, input), shelf, feed))
 }
 
 fn show(outcome: &Outcome, output: Output) -> Result<()> {

@@ -8,6 +8,7 @@ use orrery_kernel::domain::definition::{self, Definition, Problem, Problems, SOU
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::remedy::remedy;
 use crate::USAGE;
 use crate::error::Exit;
 use crate::output::Output;
@@ -23,6 +24,8 @@ pub struct FileProblem {
     /// Where in it, and what.
     #[serde(flatten)]
     pub problem: Problem,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 /// A file that cannot be used, with its text as far as it could be read.
@@ -45,7 +48,11 @@ impl Invalid {
 
     /// Its faults, each with the file's name.
     pub fn file_problems(&self) -> impl Iterator<Item = FileProblem> {
-        self.problems.iter().map(|problem| FileProblem { file: self.file.clone(), problem: problem.clone() })
+        self.problems.iter().map(|problem| FileProblem {
+            file: self.file.clone(),
+            problem: problem.clone(),
+            remedy: remedy(problem),
+        })
     }
 
     /// For people: each fault under its line, with a mark below the place.
@@ -57,12 +64,14 @@ impl Invalid {
         let Problem { line, column, pointer, reason } = problem;
         let pointer = if pointer.is_empty() { String::new() } else { format!("{pointer}: ") };
         let head = format!("{}:{line}:{column}: {pointer}{reason}", self.file);
-        let Some(source) = self.text.lines().nth(line.saturating_sub(1)) else { return head };
+        let help = remedy(problem);
+        let source = self.text.lines().nth(line.saturating_sub(1)).filter(|source| !source.is_empty());
+        let Some(source) = source else { return format!("{head}\n   = {help}") };
         // A tab or a wide character before the mark takes the same room in both lines.
         let before: String =
             source.chars().take(column.saturating_sub(1)).map(|it| if it == '\t' { '\t' } else { ' ' }).collect();
         let margin = " ".repeat(line.to_string().len());
-        format!("{head}\n {margin} |\n {line} | {}\n {margin} | {before}^", shorten(source))
+        format!("{head}\n {margin} |\n {line} | {}\n {margin} | {before}^\n {margin} = {help}", shorten(source))
     }
 
     /// Prints the faults, as JSON on standard output and for people beside it; the command then exits with 2.
@@ -121,11 +130,37 @@ pub fn read_value(path: &Path) -> Result<Value, Invalid> {
     if let Ok(value) = serde_json::from_str(&text) {
         return Ok(value);
     }
-    definition::read(&text).map_err(|Problems(problems)| Invalid { file: path.display().to_string(), text, problems })
+    definition::read(&text).map(|source| source.value).map_err(|Problems(problems)| Invalid {
+        file: path.display().to_string(),
+        text,
+        problems,
+    })
 }
 
 /// The folder in which a file lies; none for standard input.
 pub fn folder(path: &Path) -> Option<PathBuf> {
     let parent = path.parent().filter(|_| path != Path::new(STDIN))?;
     Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
+}
+
+/// Reads CloudEvents, one or a list. What every event has alike need not be written.
+pub fn read_events(path: &Path) -> Result<Vec<Value>, Invalid> {
+    let events = match read_value(path)? {
+        Value::Array(events) => events,
+        event => vec![event],
+    };
+    let complete = |(index, event)| complete_event(event, index).map_err(|reason| Invalid::whole(path, reason));
+    events.into_iter().enumerate().map(complete).collect()
+}
+
+/// An event with an id, a source and a version, if it had none.
+pub fn complete_event(mut event: Value, index: usize) -> Result<Value, String> {
+    let fields = event.as_object_mut().ok_or("an event must be an object")?;
+    if !fields.get("type").is_some_and(Value::is_string) {
+        return Err("an event needs a `type`".to_owned());
+    }
+    fields.entry("specversion").or_insert_with(|| json!("1.0"));
+    fields.entry("id").or_insert_with(|| json!(format!("event-{index}")));
+    fields.entry("source").or_insert_with(|| json!("orrery:local"));
+    Ok(event)
 }

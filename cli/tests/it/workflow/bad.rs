@@ -60,6 +60,12 @@ fn what_is_not_an_input_is_refused() {
 fn what_would_never_end_does() {
     let folder = Folder::new();
     let (code, answer) = folder.run("do:\n  - a: {set: {x: 1}}\n  - b: {set: {x: 2}, then: a}\n");
+    assert_eq!(code, 2, "{answer}");
+    assert!(answer["problems"][0]["reason"].as_str().unwrap().contains("for ever"), "{answer}");
+
+    let steps: String = (0..50).map(|n| format!("  - s{n}: {{set: {{x: 1}}}}\n")).collect();
+    let (code, answer) =
+        folder.run(&format!("do:\n{steps}  - again: {{switch: [{{yes: {{when: 'true', then: s0}}}}]}}\n"));
     assert_eq!((code, &answer["error"]["title"]), (1, &json!("step_limit")));
 
     let (code, answer) = folder.run("do:\n  - a: {set: {x: '${ [limit(1e9; repeat(1))] | length }'}}\n");

@@ -1,7 +1,9 @@
 //! `orrery workflow run|validate|graph|test`: definitions without a system.
 
 mod bad;
+mod check;
 mod run;
+mod test;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

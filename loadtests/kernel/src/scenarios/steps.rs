@@ -12,7 +12,7 @@ use crate::drive;
 use crate::machine::Machine;
 use crate::report::{self, Row, say, table};
 use crate::systems::Shared;
-use crate::systems::orrery::{Database, Orrery};
+use crate::systems::orrery::Orrery;
 use crate::systems::restate::Restate;
 
 #[derive(Debug, Serialize)]
@@ -61,16 +61,15 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn start(options: &Options) -> anyhow::Result<Vec<Shared>> {
-    let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|it| it == name);
     let mut systems: Vec<Shared> = Vec::new();
-    if wanted("sqlite") {
-        systems.push(Arc::new(Orrery::start(Database::Sqlite).await?));
-    }
-    if wanted("postgresql") {
-        systems.push(Arc::new(Orrery::start(Database::Postgresql).await?));
+    for database in options.databases() {
+        systems.push(Arc::new(Orrery::start(database).await?));
     }
     match &options.restate {
-        Some(installed) if wanted("restate") => systems.push(Arc::new(Restate::start(installed).await?)),
+        Some(installed) if options.wants("restate") => match Restate::start(installed).await {
+            Ok(restate) => systems.push(Arc::new(restate)),
+            Err(error) => say(format!("without Restate: {error:#}")),
+        },
         _ => say("without Restate: it is not installed here, or not asked for"),
     }
     Ok(systems)

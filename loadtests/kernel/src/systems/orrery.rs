@@ -1,8 +1,9 @@
 //! The kernel as it runs in production: its own release program, NATS that syncs each message, SQLite or PostgreSQL.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
@@ -22,6 +23,8 @@ pub const TENANT: &str = "acme";
 const WORKFLOW: &str = "ten-steps";
 /// A whole run, at the highest concurrency on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Publishing what a load has left in the outbox.
+const SETTLING: Duration = Duration::from_secs(600);
 
 /// Where it stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +44,19 @@ pub struct Orrery {
     database: Database,
     bus: Bus,
     unpublished: Ends,
-    kernel: Process,
-    metrics: String,
+    kernel: Mutex<Process>,
+    program: Program,
     nats: NatsServer,
     postgres: Option<PostgresServer>,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+/// How the kernel is started.
+#[derive(Debug)]
+struct Program {
+    path: String,
+    database_url: String,
+    admin: String,
 }
 
 impl Orrery {
@@ -57,32 +68,30 @@ impl Orrery {
             Database::Sqlite => None,
         };
         let folder = tempfile::tempdir()?;
-        let port = free_port()?;
-        let program = std::env::current_exe()?.with_file_name("orrery-kernel");
-        let mut command = nats.service("kernel", &program.to_string_lossy(), folder.path());
-        command.env(env::ADMIN_LISTEN, format!("127.0.0.1:{port}")).env(env::LOG, "warn");
-        if let Some(postgres) = &postgres {
-            command.env(env::DATABASE_URL, postgres.url());
-        }
-        let kernel = Process::start(command, &folder.path().join("kernel.log"))?;
+        let database_url = match &postgres {
+            Some(postgres) => postgres.url(),
+            None => format!("sqlite://{}", folder.path().join("kernel.db").display()),
+        };
+        let path = std::env::current_exe()?.with_file_name("orrery-kernel").to_string_lossy().into_owned();
+        let program = Program { path, database_url, admin: format!("127.0.0.1:{}", free_port()?) };
+        let kernel = Mutex::new(program.start(&nats, folder.path())?);
         let bus = nats.connect("gateway").await?;
         let unpublished = Ends::default();
-        let metrics = format!("http://127.0.0.1:{port}/metrics");
-        let system = Self { database, bus, unpublished, kernel, metrics, nats, postgres, _folder: folder };
+        let system = Self { database, bus, unpublished, kernel, program, nats, postgres, folder };
         system.ready().await?;
         system.listen().await?;
-        system.deploy(&ten_steps()).await?;
+        system.deploy(TENANT, &ten_steps()).await?;
         Ok(system)
     }
 
     async fn ready(&self) -> anyhow::Result<()> {
         let answers = || async {
             let context = CallContext::within(Duration::from_secs(2));
-            let request = ListDefinitionsRequest { caller: Some(caller()) };
+            let request = ListDefinitionsRequest { caller: Some(caller(TENANT)) };
             self.bus.call(verbs::kernel::DEFINITIONS, &context, &request).await.ok()
         };
         let ready = eventually(answers).await;
-        ready.map(drop).with_context(|| format!("the kernel did not start: {}", self.kernel.log()))
+        ready.map(drop).with_context(|| format!("the kernel did not start: {}", self.kernel.lock().log()))
     }
 
     /// Watches the events that every client of the platform sees, to know when all are out.
@@ -99,10 +108,68 @@ impl Orrery {
         Ok(())
     }
 
-    async fn deploy(&self, source: &str) -> anyhow::Result<()> {
-        let request = DeployRequest { caller: Some(caller()), source: source.to_owned() };
+    /// Deploys a definition for a tenant.
+    pub async fn deploy(&self, tenant: &str, source: &str) -> anyhow::Result<()> {
+        let request = DeployRequest { caller: Some(caller(tenant)), source: source.to_owned() };
         self.bus.call(verbs::kernel::DEPLOY, &CallContext::default(), &request).await?;
         Ok(())
+    }
+
+    /// Kills the kernel; its servers stay.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        Ok(self.kernel.lock().kill()?)
+    }
+
+    /// Starts the kernel again, and returns when it answers.
+    pub async fn launch(&self) -> anyhow::Result<()> {
+        *self.kernel.lock() = self.program.start(&self.nats, self.folder.path())?;
+        self.ready().await
+    }
+
+    /// Its database.
+    pub fn database_url(&self) -> &str {
+        &self.program.database_url
+    }
+
+    /// The kernel's process.
+    pub fn kernel(&self) -> u32 {
+        self.kernel.lock().id()
+    }
+
+    /// The bus, as the gateway.
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Starts a run, and says when its start is durable and when it is over.
+    pub async fn run(&self, tenant: &str, workflow: &str) -> anyhow::Result<(Duration, Duration)> {
+        let began = Instant::now();
+        let workflow = workflow.to_owned();
+        let request = StartTaskRequest { caller: Some(caller(tenant)), workflow, ..StartTaskRequest::default() };
+        let task = self.bus.call(verbs::kernel::START, &CallContext::within(PATIENCE), &request).await?;
+        let started = began.elapsed();
+        self.wait(tenant, &task.id).await?;
+        if tenant == TENANT {
+            tell(&self.unpublished, task.id);
+        }
+        Ok((started, began.elapsed()))
+    }
+
+    /// Waits until a run has completed.
+    pub async fn wait(&self, tenant: &str, task: &str) -> anyhow::Result<()> {
+        let within_ms = u64::try_from(PATIENCE.as_millis())?;
+        let request = WaitTaskRequest { caller: Some(caller(tenant)), task_id: task.to_owned(), within_ms };
+        let task = self.bus.call(verbs::kernel::WAIT, &CallContext::within(PATIENCE), &request).await?;
+        ensure!(task.status() == TaskStatus::Completed, "{} is {:?}: {}", task.id, task.status(), task.error_json);
+        Ok(())
+    }
+}
+
+impl Program {
+    fn start(&self, nats: &NatsServer, folder: &Path) -> anyhow::Result<Process> {
+        let mut command = nats.service("kernel", &self.path, folder);
+        command.env(env::ADMIN_LISTEN, &self.admin).env(env::LOG, "warn").env(env::DATABASE_URL, &self.database_url);
+        Ok(Process::start(command, &folder.join("kernel.log"))?)
     }
 }
 
@@ -116,29 +183,21 @@ impl System for Orrery {
     }
 
     async fn workflow(&self) -> anyhow::Result<()> {
-        let request =
-            StartTaskRequest { caller: Some(caller()), workflow: WORKFLOW.to_owned(), ..StartTaskRequest::default() };
-        let task = self.bus.call(verbs::kernel::START, &CallContext::within(PATIENCE), &request).await?;
-        let within_ms = u64::try_from(PATIENCE.as_millis())?;
-        let request = WaitTaskRequest { caller: Some(caller()), task_id: task.id, within_ms };
-        let task = self.bus.call(verbs::kernel::WAIT, &CallContext::within(PATIENCE), &request).await?;
-        ensure!(task.status() == TaskStatus::Completed, "{} is {:?}: {}", task.id, task.status(), task.error_json);
-        tell(&self.unpublished, task.id);
-        Ok(())
+        self.run(TENANT, WORKFLOW).await.map(drop)
     }
 
     async fn steps(&self) -> anyhow::Result<Histogram> {
-        Histogram::parse(&reqwest::get(&self.metrics).await?.text().await?)
+        Histogram::parse(&reqwest::get(format!("http://{}/metrics", self.program.admin)).await?.text().await?)
     }
 
     async fn settle(&self) -> anyhow::Result<()> {
         let all_told = || async { self.unpublished.lock().is_empty().then_some(()) };
-        eventually_within(PATIENCE, all_told).await.context("events lag behind the journal by minutes")
+        eventually_within(SETTLING, all_told).await.context("events lag behind the journal by minutes")
     }
 
     fn processes(&self) -> Vec<u32> {
         let postgres = self.postgres.as_ref().map(|server| server.process().id());
-        [self.kernel.id(), self.nats.process().id()].into_iter().chain(postgres).collect()
+        [self.kernel(), self.nats.process().id()].into_iter().chain(postgres).collect()
     }
 }
 
@@ -154,6 +213,7 @@ fn ten_steps() -> String {
     format!("document: {{dsl: 1.0.0, namespace: bench, name: {WORKFLOW}, version: 1.0.0}}\ndo:\n{steps}")
 }
 
-fn caller() -> Caller {
-    Caller { tenant: TENANT.to_owned(), principal: "bench".to_owned(), roles: vec!["developer".to_owned()] }
+/// Who asks.
+pub fn caller(tenant: &str) -> Caller {
+    Caller { tenant: tenant.to_owned(), principal: "bench".to_owned(), roles: vec!["developer".to_owned()] }
 }

@@ -11,6 +11,8 @@ pub mod expression;
 pub mod fairness;
 pub mod fault;
 pub mod review;
+#[cfg(test)]
+mod simulation;
 pub mod state;
 pub mod transition;
 pub mod trigger;

@@ -2,16 +2,9 @@
 
 use std::time::Duration;
 
-/// Something that comes in.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input {
-    /// A request to cancel.
-    Cancel {
-        /// Why.
-        reason: String,
-    },
-}
+use crate::domain::command::Command;
 
-/// Inputs, each with the time after the start at which it comes.
+/// Commands to the run, each with the time after the start at which it comes. An event is kept until any of the process's
+/// runs listens for it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Feed(pub Vec<(Duration, Input)>);
+pub struct Feed(pub Vec<(Duration, Command)>);

@@ -11,8 +11,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::outcome::{Outcome, RunStatus};
 use super::outside::Answer;
 use super::trace::Trace;
-use super::{EmbeddedError, Input, LOCAL, Start, Surroundings, effects, waiting};
-use crate::domain::command::{Command, Reject};
+use super::{EmbeddedError, LOCAL, Start, Surroundings, effects, waiting};
+use crate::domain::command::{Command, Reject, Run};
 use crate::domain::definition::{Definition, Pointer};
 use crate::domain::event::{Event, Fact};
 use crate::domain::review::Review;
@@ -49,6 +49,8 @@ pub struct Embedded {
     pub(super) aborts: HashMap<String, AbortHandle>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) emitted: Vec<Value>,
+    /// Events from outside that nobody has listened for yet.
+    kept: VecDeque<Arc<Value>>,
     trace: Trace,
     refusals: Vec<String>,
 }
@@ -86,13 +88,11 @@ impl Embedded {
             aborts: HashMap::new(),
             slots: Arc::new(Semaphore::new(CALLS_MAX)),
             emitted: Vec::new(),
+            kept: VecDeque::new(),
             trace: Trace::default(),
             refusals: Vec::new(),
         };
-        for (after, input) in feed.0 {
-            let command = match input {
-                Input::Cancel { reason } => Command::Cancel { by: LOCAL.to_owned(), reason },
-            };
+        for (after, command) in feed.0 {
             embedded.schedule(now.saturating_add(after), root.clone(), command);
         }
         Ok(embedded)
@@ -102,6 +102,9 @@ impl Embedded {
     pub async fn run(&mut self) -> Result<(), EmbeddedError> {
         loop {
             self.settle().await?;
+            if self.tell()? {
+                continue;
+            }
             if self.runs.values().all(|live| live.state.is_over()) || !self.pass_time().await? {
                 return Ok(());
             }
@@ -151,21 +154,45 @@ impl Embedded {
         Ok(())
     }
 
-    fn take(&mut self, id: &TaskId, command: Command) -> Result<(), EmbeddedError> {
-        let Some(live) = self.runs.get_mut(id) else { return Ok(()) };
+    /// Brings the events from outside to the runs that listen; whether there were any for them.
+    fn tell(&mut self) -> Result<bool, EmbeddedError> {
+        let mut told = false;
+        for event in std::mem::take(&mut self.kept) {
+            match self.offer(&event)? {
+                true => told = true,
+                false => self.kept.push_back(event),
+            }
+        }
+        Ok(told)
+    }
+
+    /// Whether any run took the event.
+    fn offer(&mut self, event: &Arc<Value>) -> Result<bool, EmbeddedError> {
+        let listens = |live: &&Live| waiting::is_listening(&live.state);
+        let runs: Vec<TaskId> = self.under_way().filter(listens).map(|live| live.state.run.id.clone()).collect();
+        let mut taken = false;
+        for run in runs {
+            taken |= self.take(&run, Command::Event { event: event.clone() })?;
+        }
+        Ok(taken)
+    }
+
+    /// Whether the command changed anything.
+    fn take(&mut self, id: &TaskId, command: Command) -> Result<bool, EmbeddedError> {
+        let Some(live) = self.runs.get_mut(id) else { return Ok(false) };
         let deciding = matches!(command, Command::Decide { .. });
         let moved = match transition(&live.state, &live.definition, command, self.around.clock.now()) {
             Ok(moved) => moved,
             // What came too late has no effect, as in the service.
-            Err(Reject::Over | Reject::Stale) => return Ok(()),
+            Err(Reject::Over | Reject::Stale) => return Ok(false),
             Err(corrupted @ Reject::Corrupted(_)) => return Err(corrupted.into()),
             Err(refused) if deciding => {
                 self.refusals.push(format!("a decision was refused: {refused}"));
-                return Ok(());
+                return Ok(false);
             }
             Err(refused) => {
                 self.refusals.push(refused.to_string());
-                return Ok(());
+                return Ok(false);
             }
         };
         live.state = moved.state;
@@ -176,18 +203,19 @@ impl Embedded {
         if live.state.is_over() && *id != self.root {
             self.runs.remove(id);
         }
-        self.ask_people(id, &moved.events);
+        self.ask_people(&run, &moved.events);
+        let changed = !moved.events.is_empty();
         effects::perform(self, &run, moved.effects);
-        Ok(())
+        Ok(changed)
     }
 
     /// Asks for the decisions of reviews that were opened.
-    fn ask_people(&mut self, run: &TaskId, events: &[Event]) {
+    fn ask_people(&mut self, run: &Run, events: &[Event]) {
         let opened: Vec<(Pointer, Box<Review>)> = events.iter().filter_map(opened_review).collect();
         for (pointer, review) in opened {
-            if let Some(answer) = self.around.outside.decide(&pointer, &review) {
+            if let Some(answer) = self.around.outside.decide(run, &pointer, &review) {
                 let at = self.around.clock.now().saturating_add(answer.after);
-                self.schedule(at, run.clone(), answer.value.command(&review));
+                self.schedule(at, run.id.clone(), answer.value.command(&review));
             }
         }
     }
@@ -248,7 +276,10 @@ impl Embedded {
         let now = self.around.clock.now();
         while let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 <= now) {
             let Due { run, command } = entry.remove();
-            self.commands.push_back((run, command));
+            match command {
+                Command::Event { event } => self.kept.push_back(event),
+                command => self.commands.push_back((run, command)),
+            }
         }
         let due = |live: &&Live| live.state.wake_at().is_some_and(|at| at <= now);
         let woken: Vec<TaskId> = self.under_way().filter(due).map(|live| live.state.run.id.clone()).collect();

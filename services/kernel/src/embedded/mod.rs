@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use clock::{Clock, SystemClock, VirtualClock};
-pub use feed::{Feed, Input};
+pub use feed::Feed;
 pub use machine::Embedded;
 pub use outcome::{Outcome, RunStatus};
 pub use outside::{Answer, Outside, Unconnected, Verdict};

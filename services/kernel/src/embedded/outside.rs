@@ -51,7 +51,7 @@ pub trait Outside: Send + Sync {
     async fn call(&self, run: &Run, call: &Call) -> Answer<Result<Reply, Fault>>;
 
     /// Decides a review; none: nobody does. Asked once for each review, when it is opened.
-    fn decide(&self, pointer: &str, review: &Review) -> Option<Answer<Verdict>>;
+    fn decide(&self, run: &Run, pointer: &str, review: &Review) -> Option<Answer<Verdict>>;
 }
 
 /// Nothing outside: calls of the platform fail, and nobody decides.
@@ -70,7 +70,7 @@ impl Outside for Unconnected {
         Answer { after: Duration::ZERO, value: Err(fault) }
     }
 
-    fn decide(&self, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
+    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
         None
     }
 }

@@ -8,7 +8,7 @@ use orrery_types::UnixMillis;
 use serde_json::json;
 
 use super::*;
-use crate::domain::command::Reply;
+use crate::domain::command::{Command, Reply};
 use crate::domain::definition;
 use crate::domain::effect::Call;
 use crate::domain::fault::{Fault, Standard};
@@ -27,7 +27,7 @@ impl Outside for Script {
         self.answers.lock().unwrap().remove(0)
     }
 
-    fn decide(&self, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
+    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
         let decision = self.decision?.to_owned();
         let verdict = Verdict { decision, reason: "seen".into(), edits: Value::Null, by: None };
         Some(Answer { after: Duration::from_secs(3_600), value: verdict })
@@ -216,4 +216,32 @@ async fn the_wrapper_of_an_extended_task_is_no_task_of_its_own() {
     let body = "use: {extensions: [{log: {extend: set, before: [{b: {wait: PT1S}}]}}]}\ndo:\n  - s: {set: {n: 1}}\n";
     let outcome = run_in(body, json!({}), around(Script::default(), Vec::new())).await;
     assert_eq!(pointers(&outcome), ["/use/extensions/0/log/before/0/b", "/do/0/s"]);
+}
+
+const LISTENER: &str = "do:
+  - ask: {run: {workflow: {namespace: test, name: greeter, version: 1.0.0}, await: false}}
+  - both: {listen: {to: {all: [{with: {type: org.greeted}}, {with: {type: org.left}}]}}}
+";
+
+#[tokio::test]
+async fn events_come_from_other_runs_and_from_outside() {
+    let greeter = "do:\n  - nap: {wait: PT1S}\n  - greet: {emit: {event: {with: {source: 'https://e.org', type: org.greeted, data: hello}}}}\n";
+    let left = json!({"specversion": "1.0", "id": "1", "source": "https://e.org", "type": "org.left", "data": "bye"});
+    let feed = Feed(vec![(Duration::ZERO, Command::Event { event: Arc::new(left) })]);
+    let world = Surroundings { feed, ..around(Script::default(), vec![compile("greeter", greeter)]) };
+    let outcome = run_in(LISTENER, json!({}), world).await;
+    assert_eq!(outcome.status, RunStatus::Completed, "{outcome:?}");
+    let mut heard: Vec<Value> = outcome.output.unwrap().as_array().unwrap().clone();
+    heard.sort_by_key(ToString::to_string);
+    assert_eq!(heard, [json!("bye"), json!("hello")]);
+    assert_eq!(outcome.elapsed, Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_emits_is_waited_for() {
+    let greeter = compile("greeter", "do: []\n");
+    let outcome = run_in(LISTENER, json!({}), around(Script::default(), vec![greeter])).await;
+    assert_eq!(outcome.status, RunStatus::Waiting);
+    assert_eq!(outcome.waiting[0].awaited, Awaited::Event);
+    assert!(outcome.waiting[0].detail.contains("org.greeted"), "{:?}", outcome.waiting);
 }

@@ -48,6 +48,11 @@ pub fn has_timer(state: &State) -> bool {
     leaves(state).any(|frame| is_timer(&frame.activity))
 }
 
+/// Whether any of its steps takes events.
+pub fn is_listening(state: &State) -> bool {
+    state.frames.values().any(|frame| matches!(frame.activity, Activity::Listen { open: true, .. }))
+}
+
 fn is_timer(activity: &Activity) -> bool {
     matches!(activity, Activity::Wait { .. } | Activity::Try { phase: Phase::Backoff { .. }, .. })
 }
@@ -70,6 +75,9 @@ fn describe(frame: &Frame) -> (Awaited, String) {
         Activity::Wait { until } => timer(*until),
         Activity::Try { phase: Phase::Backoff { until }, .. } => timer(*until),
         Activity::Call { function, .. } => (Awaited::Call, format!("the answer of {}", function.name())),
+        Activity::Listen { types, .. } if !types.is_empty() => {
+            (Awaited::Event, format!("an event of type {}", types.join(" or ")))
+        }
         _ => (Awaited::Event, "an event or a message from outside".to_owned()),
     }
 }

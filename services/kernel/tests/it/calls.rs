@@ -127,10 +127,9 @@ async fn failures_that_pass_are_tried_again_and_others_reach_the_workflow() {
 #[tokio::test]
 async fn loops_cancellation_children_and_lists() {
     let system = System::start().await;
-    system
-        .deploy("loop", "do:\n  - a: {set: {x: 1}}\n  - b: {switch: [{again: {when: .x == 1, then: a}}]}\n")
-        .await
-        .unwrap();
+    let steps: String = (0..50).map(|n| format!("  - s{n}: {{set: {{x: 1}}}}\n")).collect();
+    let endless = format!("do:\n{steps}  - again: {{switch: [{{yes: {{when: 'true', then: s0}}}}]}}\n");
+    system.deploy("loop", &endless).await.unwrap();
     let looping = system.submit("loop", "{}", "").await.unwrap();
 
     system

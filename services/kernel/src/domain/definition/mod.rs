@@ -31,7 +31,7 @@ pub use model::{
 pub use problem::{Problem, Problems};
 pub use schedule::Schedule;
 pub use schema::violations;
-pub use source::SOURCE_BYTES_MAX;
+pub use source::{SOURCE_BYTES_MAX, Source};
 
 /// Parses, validates and compiles a definition.
 pub fn parse(text: &str) -> Result<Definition, Problems> {
@@ -47,9 +47,9 @@ pub fn parse(text: &str) -> Result<Definition, Problems> {
     Err(Problems(problems))
 }
 
-/// Reads a value, YAML or JSON, as strictly as a definition.
-pub fn read(text: &str) -> Result<serde_json::Value, Problems> {
-    source::parse(text).map(|source| source.value)
+/// Reads a value, YAML or JSON, as strictly as a definition, with the places of its parts.
+pub fn read(text: &str) -> Result<Source, Problems> {
+    source::parse(text)
 }
 
 /// A pointer into a definition, shared by everything that names the place.

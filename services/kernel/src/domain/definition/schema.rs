@@ -21,6 +21,10 @@ static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
 /// Problems that make a fault of one definition unreadable when listed all at once.
 const PROBLEMS_MAX: usize = 20;
 
+/// What a task can be.
+const KINDS: [&str; 12] =
+    ["call", "do", "emit", "for", "fork", "listen", "raise", "run", "set", "switch", "try", "wait"];
+
 /// All violations of the official schema, each at the innermost place that explains it.
 pub fn check(source: &Source) -> Vec<Problem> {
     let validator = match VALIDATOR.as_ref() {
@@ -31,6 +35,7 @@ pub fn check(source: &Source) -> Vec<Problem> {
     for error in validator.iter_errors(&source.value) {
         explain(&error, &mut problems, source);
     }
+    leave_out_consequences(&mut problems);
     problems.sort();
     problems.dedup();
     problems.truncate(PROBLEMS_MAX);
@@ -50,6 +55,13 @@ pub fn violations(schema: &Value, value: &Value) -> Result<Vec<String>, String> 
 fn explain(error: &ValidationError<'_>, problems: &mut Vec<Problem>, source: &Source) {
     let pointer = error.instance_path().to_string();
     match error.kind() {
+        ValidationErrorKind::OneOfNotValid { context } if is_no_task(error.instance(), context.len()) => {
+            let fields =
+                error.instance().as_object().map_or_else(Vec::new, |it| it.keys().map(String::as_str).collect());
+            let found = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };
+            problems
+                .push(source.problem(&pointer, format!("a task needs one of {}: it has {found}", KINDS.join(", "))));
+        }
         ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
             match context.iter().filter(|errors| !errors.is_empty()).min_by_key(|errors| distance(errors, &pointer)) {
                 Some(nearest) => nearest.iter().for_each(|error| explain(error, problems, source)),
@@ -60,7 +72,7 @@ fn explain(error: &ValidationError<'_>, problems: &mut Vec<Problem>, source: &So
         | ValidationErrorKind::AdditionalProperties { unexpected } => {
             for key in unexpected {
                 let pointer = format!("{pointer}/{}", escape(key));
-                problems.push(source.problem(&pointer, format!("unknown field {key:?}")));
+                problems.push(source.problem(&pointer, unknown_field(key)));
             }
         }
         ValidationErrorKind::Required { property } => {
@@ -70,6 +82,29 @@ fn explain(error: &ValidationError<'_>, problems: &mut Vec<Problem>, source: &So
     }
 }
 
+/// A task with any fault is none of the kinds that it could be, so that its own kind counts as an unknown field, too. That
+/// says nothing where the fault itself is named.
+fn leave_out_consequences(problems: &mut Vec<Problem>) {
+    let task_of = |problem: &Problem| {
+        let (task, field) = problem.pointer.rsplit_once('/')?;
+        let follows = KINDS.contains(&field) && problem.reason == unknown_field(field);
+        follows.then(|| format!("{task}/"))
+    };
+    let causes: Vec<String> =
+        problems.iter().filter(|it| task_of(it).is_none()).map(|it| format!("{}/", it.pointer)).collect();
+    problems.retain(|problem| task_of(problem).is_none_or(|task| !causes.iter().any(|it| it.starts_with(&task))));
+}
+
+fn unknown_field(field: &str) -> String {
+    format!("unknown field {field:?}")
+}
+
+/// Whether a value stands where one of the kinds of task is expected, and is none.
+fn is_no_task(value: &Value, branches: usize) -> bool {
+    let is_any = |fields: &serde_json::Map<String, Value>| KINDS.iter().any(|kind| fields.contains_key(*kind));
+    branches >= KINDS.len() && value.as_object().is_some_and(|fields| !is_any(fields))
+}
+
 /// How far a branch of a `oneOf` is from what was meant: a branch that fails only deeper inside was meant; one that misses
 /// its own key was not.
 fn distance(errors: &[ValidationError<'_>], base: &str) -> (usize, usize) {
@@ -77,6 +112,10 @@ fn distance(errors: &[ValidationError<'_>], base: &str) -> (usize, usize) {
     let misfits = errors.iter().filter(here).map(|error| match error.kind() {
         ValidationErrorKind::Required { .. } | ValidationErrorKind::Type { .. } => 100,
         ValidationErrorKind::Not { .. } => 100,
+        ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
+            let branches = context.iter().filter(|errors| !errors.is_empty());
+            branches.map(|errors| distance(errors, base).0).min().unwrap_or(1)
+        }
         _ => 1,
     });
     let misfits = misfits.sum::<usize>();

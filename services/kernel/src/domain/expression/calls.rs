@@ -1,22 +1,33 @@
-//! Which definitions of the standard library a program needs. Compiling all of them costs far more than compiling what an
-//! expression says, and definitions have thousands of expressions.
+//! What of the standard library a program needs. Compiling and keeping all of it costs far more than what an expression says,
+//! and definitions have thousands of expressions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::path::{Part, Path};
 
-/// The definitions that a term needs, in their order, by position.
-pub fn needed(term: &Term<&str>, library: &Library) -> BTreeSet<usize> {
-    let mut names = Vec::new();
-    in_term(term, &mut names);
-    let mut needed = BTreeSet::new();
-    while let Some(name) = names.pop() {
+/// What a term needs.
+#[derive(Debug, Default)]
+pub struct Needed<'s> {
+    /// Definitions, by position in the library.
+    pub definitions: BTreeSet<usize>,
+    /// All that it calls by name, directly or through them.
+    pub names: HashSet<&'s str>,
+}
+
+/// What a term needs of a library.
+pub fn needed<'s>(term: &Term<&'s str>, library: &Library) -> Needed<'s> {
+    let mut open = Vec::new();
+    in_term(term, &mut open);
+    let mut needed = Needed::default();
+    while let Some(name) = open.pop() {
+        if !needed.names.insert(name) {
+            continue;
+        }
         for &index in library.by_name.get(name).map_or(&[] as &[usize], Vec::as_slice) {
-            if needed.insert(index) {
-                names.extend(library.calls.get(index).into_iter().flatten().copied());
-            }
+            needed.definitions.insert(index);
+            open.extend(library.calls.get(index).into_iter().flatten().copied());
         }
     }
     needed

@@ -169,12 +169,14 @@ fn parse(source: &str) -> Result<Term<&str>, String> {
 fn build(source: &str, names: &[String]) -> Result<Filter<Bounded>, String> {
     let body = rewrite::term(parse(source)?);
     let needed = calls::needed(&body, &LIBRARY);
-    let prelude = PRELUDE.iter().enumerate().filter(|(index, _)| needed.contains(index)).map(|(_, def)| def.clone());
+    let prelude =
+        PRELUDE.iter().enumerate().filter(|(index, _)| needed.definitions.contains(index)).map(|(_, def)| def.clone());
+    let natives: Vec<_> = natives::natives().filter(|(name, ..)| needed.names.contains(name)).collect();
     let entry = Def { name: ENTRY, args: Vec::new(), body };
     let arena = Arena::default();
     let loader = Loader::new(prelude.chain([entry]));
     let modules = loader.load(&arena, File { code: ENTRY, path: () }).map_err(|_| "it cannot be loaded".to_owned())?;
-    let compiler = Compiler::default().with_funs(natives::natives());
+    let compiler = Compiler::default().with_funs(natives);
     let compiler = compiler.with_global_vars(names.iter().map(String::as_str));
     compiler.compile(modules).map_err(|errors| {
         let undefined = errors.iter().flat_map(|(_, errors)| errors.iter());

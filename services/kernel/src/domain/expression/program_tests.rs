@@ -89,6 +89,8 @@ fn nothing_escapes_its_bounds() {
         (format!("{doubling} (2; . * .)"), Exhausted::Weight),
         ("reduce range(100000) as $i (0; [.]) | length".to_owned(), Exhausted::Depth),
         ("def f: 1 + f; f".to_owned(), Exhausted::Depth),
+        // Few steps, each of which takes long: what is heavy is paid for.
+        ("(\"a\" * 1000000) as $t | [range(1000000) | ($t | @base64 | length)] | length".to_owned(), Exhausted::Steps),
     ] {
         match evaluate(&text, json!(null)) {
             Err(EvaluationError::Exhausted { bound: found, .. }) => {

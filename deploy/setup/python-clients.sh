@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lays the official Python clients that tests run against the gateway into the cache, each package by its pinned digest.
+# Lays the official Python clients that tests run against the gateway and the bus into the cache, each package by its pinned digest.
 # Running it again does nothing.
 set -euo pipefail
 

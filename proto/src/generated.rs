@@ -258,6 +258,9 @@ pub struct StartTaskRequest {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// 0 to 9; higher goes first among what waits of the tenant
+    #[prost(uint32, tag = "20")]
+    pub priority: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Task {
@@ -657,6 +660,8 @@ pub enum TaskStatus {
     Completed = 3,
     Faulted = 4,
     Cancelled = 5,
+    /// taken in; starts when its turn comes
+    Pending = 7,
 }
 impl TaskStatus {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -671,6 +676,7 @@ impl TaskStatus {
             Self::Completed => "TASK_STATUS_COMPLETED",
             Self::Faulted => "TASK_STATUS_FAULTED",
             Self::Cancelled => "TASK_STATUS_CANCELLED",
+            Self::Pending => "TASK_STATUS_PENDING",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -682,6 +688,7 @@ impl TaskStatus {
             "TASK_STATUS_COMPLETED" => Some(Self::Completed),
             "TASK_STATUS_FAULTED" => Some(Self::Faulted),
             "TASK_STATUS_CANCELLED" => Some(Self::Cancelled),
+            "TASK_STATUS_PENDING" => Some(Self::Pending),
             _ => None,
         }
     }
@@ -1467,3 +1474,172 @@ pub struct SetBudgetRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetBudgetReply {}
+/// orrery.v1.worker.<tenant>.open: where the announcements of a task queue are pulled from.
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenWorkRequest {
+    #[prost(string, tag = "1")]
+    pub queue: ::prost::alloc::string::String,
+}
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenWorkReply {
+    #[prost(string, tag = "1")]
+    pub stream: ::prost::alloc::string::String,
+    /// a durable pull consumer of that stream
+    #[prost(string, tag = "2")]
+    pub consumer: ::prost::alloc::string::String,
+    /// an announcement that is not acknowledged by then comes again
+    #[prost(uint64, tag = "3")]
+    pub ack_wait_ms: u64,
+    /// of one message
+    #[prost(uint64, tag = "4")]
+    pub payload_bytes_max: u64,
+    /// of one result
+    #[prost(uint64, tag = "5")]
+    pub result_bytes_max: u64,
+}
+/// orrery.v1.worker.<tenant>.lease: takes the step of a queue whose turn it is.
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseWorkRequest {
+    #[prost(string, tag = "1")]
+    pub queue: ::prost::alloc::string::String,
+    /// as it calls itself, for the history
+    #[prost(string, tag = "2")]
+    pub worker: ::prost::alloc::string::String,
+}
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseWorkReply {
+    /// none: nothing waits, or a limit is reached
+    #[prost(message, optional, tag = "1")]
+    pub work: ::core::option::Option<Work>,
+    /// above 0: something waits but may not begin yet
+    #[prost(uint64, tag = "2")]
+    pub retry_after_ms: u64,
+}
+/// One attempt of a step.
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Work {
+    /// of the step; the same for every attempt, so good as an idempotency key
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// of the attempt; the lease, and goes with everything that is said of it
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "3")]
+    pub attempt: u32,
+    #[prost(string, tag = "4")]
+    pub task_id: ::prost::alloc::string::String,
+    /// "name:version"
+    #[prost(string, tag = "5")]
+    pub workflow: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub pointer: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub queue: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "8")]
+    pub priority: u32,
+    #[prost(string, tag = "9")]
+    #[serde(rename = "input", with = "crate::json_text")]
+    pub input_json: ::prost::alloc::string::String,
+    /// the last that an earlier attempt gave; empty: none
+    #[prost(string, tag = "10")]
+    #[serde(rename = "heartbeat_details", with = "crate::json_text")]
+    pub heartbeat_details_json: ::prost::alloc::string::String,
+    /// when the step began
+    #[prost(uint64, tag = "11")]
+    pub scheduled_at_ms: u64,
+    /// when the attempt must be over
+    #[prost(uint64, tag = "12")]
+    pub close_at_ms: u64,
+    /// a sign of life is due this often; 0: none
+    #[prost(uint64, tag = "13")]
+    pub heartbeat_ms: u64,
+    #[prost(string, tag = "14")]
+    pub traceparent: ::prost::alloc::string::String,
+}
+/// orrery.v1.worker.<tenant>.heartbeat
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeartbeatWorkRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    /// handed to the next attempt; empty: as they were
+    #[prost(string, tag = "3")]
+    #[serde(rename = "details", with = "crate::json_text")]
+    pub details_json: ::prost::alloc::string::String,
+}
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeartbeatWorkReply {
+    /// nobody wants the result any more: stop
+    #[prost(bool, tag = "1")]
+    pub cancelled: bool,
+}
+/// orrery.v1.worker.<tenant>.complete
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteWorkRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    #[serde(rename = "output", with = "crate::json_text")]
+    pub output_json: ::prost::alloc::string::String,
+}
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CompleteWorkReply {}
+/// orrery.v1.worker.<tenant>.fail
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FailWorkRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub error: ::core::option::Option<WorkError>,
+    #[prost(bool, tag = "4")]
+    pub non_retryable: bool,
+}
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FailWorkReply {
+    /// when the next attempt comes; 0: the step has failed
+    #[prost(uint64, tag = "1")]
+    pub retry_at_ms: u64,
+}
+/// An error as the DSL shapes it.
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkError {
+    /// a URI; empty: the standard runtime error
+    #[prost(string, tag = "1")]
+    pub r#type: ::prost::alloc::string::String,
+    /// 0: 500
+    #[prost(uint32, tag = "2")]
+    pub status: u32,
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub detail: ::prost::alloc::string::String,
+}

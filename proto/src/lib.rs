@@ -3,6 +3,8 @@
 //! The generated code is committed, so that building needs neither `protoc` nor a build script;
 //! `tests/drift.rs` fails when it differs from what the `.proto` files give.
 
+mod json_text;
+
 #[allow(clippy::all, clippy::pedantic, missing_debug_implementations)]
 #[rustfmt::skip] // kept as the generator writes it
 mod generated;

@@ -52,7 +52,8 @@ impl From<ActError> for Error {
                 }
                 Reject::Forbidden(_) => Error::new(ErrorCode::Forbidden, message),
                 Reject::Conflict(_) => Error::new(ErrorCode::Conflict, message),
-                Reject::Invalid(_) => Error::new(ErrorCode::InvalidRequest, message),
+                Reject::UnknownAttempt => Error::new(ErrorCode::NotFound, message),
+                Reject::Unfit(_) | Reject::Invalid(_) => Error::new(ErrorCode::InvalidRequest, message),
                 Reject::Refused(_) => Error::new(ErrorCode::FailedPrecondition, message),
                 Reject::TooLarge(_) => Error::new(ErrorCode::PayloadTooLarge, message),
                 Reject::Full(_) => Error::new(ErrorCode::Overloaded, message),

@@ -9,8 +9,11 @@ use orrery_store::outbox::Pump;
 use orrery_supervise::Handle;
 use orrery_types::{TaskId, TenantId};
 
+use crate::actors::admission::Admission;
+use crate::actors::announcer::Announcer;
 use crate::actors::committer::Committer;
 use crate::actors::executor::Executor;
+use crate::actors::heartbeats::Heartbeats;
 use crate::actors::partition::{Act, Partition, Start, Watch};
 use crate::actors::timer::Timer;
 use crate::bus::members::{self, Ask};
@@ -21,6 +24,7 @@ use crate::domain::definition::Definition;
 use crate::domain::event::Event;
 use crate::domain::state::State;
 use crate::error::ActError;
+use crate::leases::Leases;
 use crate::ownership::{Owner, Ownership};
 use crate::pauses::Pauses;
 use crate::payloads::Payloads;
@@ -75,6 +79,14 @@ pub struct Kernel {
     pub ownership: Ownership,
     /// The bus.
     pub bus: Bus,
+    /// Tells workers outside of steps that wait.
+    pub announcer: Announcer,
+    /// Keeps what their heartbeats bring.
+    pub heartbeats: Heartbeats,
+    /// What they may take.
+    pub leases: Leases,
+    /// When runs may begin.
+    pub admission: Admission,
     wiring: OnceLock<Wiring>,
     signer: OnceLock<DecisionSigner>,
 }
@@ -92,6 +104,10 @@ impl Kernel {
             ownership: Ownership::default(),
             store,
             bus,
+            announcer: Announcer::default(),
+            heartbeats: Heartbeats::default(),
+            leases: Leases::new(&config.fairness),
+            admission: Admission::new(config.fairness.runs()),
             wiring: OnceLock::new(),
             signer: OnceLock::new(),
         }))

@@ -10,6 +10,7 @@ pub mod domain;
 pub mod embedded;
 pub mod error;
 mod kernel;
+mod leases;
 mod ownership;
 mod pauses;
 mod payloads;
@@ -24,8 +25,12 @@ use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 use orrery_types::UnixMillis;
 
-use crate::actors::{committer, executor, listener, membership, partition, reconciler, scheduler, timer};
+use crate::actors::{
+    admission, announcer, committer, executor, heartbeats, listener, membership, partition, reconciler, scheduler,
+    timer,
+};
 use crate::bus::members;
+use crate::config::KernelConfig;
 use crate::kernel::{Kernel, Wiring};
 use crate::signing::DecisionSigner;
 use crate::store::KernelStore;
@@ -35,7 +40,8 @@ use uuid::Uuid;
 /// the partitions up from the journal, and calls that were under way go out again under their keys.
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
-    let config = context.config.section()?;
+    let config: KernelConfig = context.config.section()?;
+    config.fairness.check().map_err(ServiceError::prepare)?;
     let data = context.config.paths.data.clone();
     let kernel = Kernel::new(store, context.bus, &config).map_err(ServiceError::prepare)?;
     let opening = tokio::task::spawn_blocking(move || DecisionSigner::open(&data));
@@ -44,7 +50,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     kernel.store.add_decision_key(key, now_ms).await.map_err(ServiceError::prepare)?;
     kernel.sign_with(signer);
     let committer = committer::spec(kernel.clone());
-    let executor = executor::spec(kernel.clone());
+    let executor = executor::spec(kernel.clone(), config.fairness.calls());
     let timer = timer::spec(kernel.clone());
     let partitions: Vec<_> = (0..partition::ACTORS).map(|index| partition::spec(kernel.clone(), index)).collect();
     kernel.wire(Wiring {
@@ -62,6 +68,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     for partition in partitions {
         machine = machine.child(partition);
     }
+    machine = machine.child(admission::spec(kernel.clone()));
     // A fresh id each time: what an earlier incarnation owned is taken over like that of any other.
     let member = Uuid::now_v7().to_string();
     machine =
@@ -74,5 +81,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
         .child(scheduler::spec(kernel.clone()))
         .child(kernel.outbox.task(&kernel.bus))
         .child(reconciler::spec(kernel.clone()))
+        .child(heartbeats::spec(kernel.clone()))
+        .child(announcer::spec(kernel.clone()))
         .child(bus_endpoint(move || bus::inbound::server(&served))))
 }

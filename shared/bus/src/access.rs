@@ -1,12 +1,14 @@
 //! Who may publish and listen where. NATS enforces it: each service connects as its own user with only these subjects.
 
 use crate::subjects::{
-    BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, KERNEL_MEMBERS, SERVICES, STREAM_AUDIT, STREAM_EVENTS,
+    self, BUCKET_BLOBS, BUCKET_LEASES, BUCKET_SNAPSHOTS, KERNEL_MEMBERS, SERVICES, STREAM_AUDIT, STREAM_EVENTS,
 };
 
 /// User that creates streams and buckets, and reads the health of all.
 pub const OPERATOR: &str = "operator";
 
+/// Of the users of tenants.
+pub(crate) const TENANT_PREFIX: &str = "tenant-";
 /// What the platform itself publishes events about.
 const PLATFORM_ENTITIES: [&str; 4] = ["task", "step", "review", "workflow"];
 
@@ -56,6 +58,7 @@ pub fn service(name: &str) -> Option<Permissions> {
         "kernel" => {
             publish.push("orrery.v1.events.>".to_owned());
             publish.push("orrery.v1.work.>".to_owned());
+            subscribe.push(subjects::worker_calls("*"));
             publish.push(format!("{KERNEL_MEMBERS}.*"));
         }
         "gateway" => {
@@ -85,21 +88,39 @@ pub fn operator() -> Permissions {
     }
 }
 
-/// The permissions of another system that acts for a tenant: its own events, and nothing else. It may publish events for
-/// workflows to listen to, but none in the platform's name.
+/// The permissions of another system that acts for a tenant: its own events, its own task queues as a worker, and nothing
+/// else. It may publish events for workflows to listen to, but none in the platform's name.
 pub fn tenant(tenant: &str) -> Permissions {
     let user = tenant_user(tenant);
-    let events = crate::subjects::events_of(tenant);
+    let events = subjects::events_of(tenant);
+    let stream = subjects::work_stream(tenant);
     Permissions {
-        publish: vec![events.clone()],
-        publish_denied: PLATFORM_ENTITIES.iter().map(|of| crate::subjects::event(tenant, of, ">")).collect(),
+        publish: vec![
+            events.clone(),
+            subjects::worker_calls(tenant),
+            // Pulls and acknowledges. Consumers are made by the kernel: who may make one may have it deliver anywhere.
+            format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*"),
+            format!("$JS.ACK.{stream}.>"),
+        ],
+        publish_denied: PLATFORM_ENTITIES.iter().map(|of| subjects::event(tenant, of, ">")).collect(),
         subscribe: vec![format!("_INBOX.{user}.>"), events],
     }
 }
 
+/// What the kernel may publish so that a tenant can have workers.
+pub fn work_of(tenant: &str) -> Vec<String> {
+    let stream = subjects::work_stream(tenant);
+    vec![
+        format!("$JS.API.STREAM.INFO.{stream}"),
+        format!("$JS.API.STREAM.CREATE.{stream}"),
+        format!("$JS.API.CONSUMER.CREATE.{stream}.>"),
+        format!("$JS.API.CONSUMER.INFO.{stream}.*"),
+    ]
+}
+
 /// NATS user of other systems of a tenant.
 pub fn tenant_user(tenant: &str) -> String {
-    format!("tenant-{tenant}")
+    format!("{TENANT_PREFIX}{tenant}")
 }
 
 fn consumer_subjects(stream: &str) -> Vec<String> {
@@ -139,6 +160,14 @@ fn blob_subjects(service: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tenants_worker_reaches_nothing_of_another_tenant_and_makes_no_consumer() {
+        let given = tenant("acme");
+        let of_acme = |subject: &String| subject.contains("acme");
+        assert!(given.publish.iter().all(of_acme) && given.subscribe.iter().all(of_acme), "{given:?}");
+        assert!(!given.publish.iter().any(|subject| subject.contains("CREATE") || subject.contains("DELETE")));
+    }
 
     #[test]
     fn only_inference_has_nothing_to_call_but_everyone_can_answer() {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::access::{self, OPERATOR, Permissions};
+use crate::access::{self, OPERATOR, Permissions, TENANT_PREFIX};
 use crate::subjects::SERVICES;
 
 /// Messages up to this size; larger payloads go through the object store.
 const PAYLOAD_BYTES_MAX: u64 = 8 * 1024 * 1024;
+const KERNEL: &str = "kernel";
 
 /// Passwords by NATS user: the operator, the six services, and one user per tenant that other systems use.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,7 +54,10 @@ impl Credentials {
 pub fn server_config(credentials: &Credentials, port: i32, store: &Path) -> String {
     let mut users = String::new();
     for (user, password) in &credentials.passwords {
-        if let Some(permissions) = permissions_of(user) {
+        if let Some(mut permissions) = permissions_of(user) {
+            if user == KERNEL {
+                permissions.publish.extend(tenants(credentials).flat_map(access::work_of));
+            }
             let publish = list(&permissions.publish);
             let denied = list(&permissions.publish_denied);
             let subscribe = list(&permissions.subscribe);
@@ -79,11 +83,15 @@ pub fn server_config(credentials: &Credentials, port: i32, store: &Path) -> Stri
     )
 }
 
+fn tenants(credentials: &Credentials) -> impl Iterator<Item = &str> {
+    credentials.passwords.keys().filter_map(|user| user.strip_prefix(TENANT_PREFIX))
+}
+
 fn permissions_of(user: &str) -> Option<Permissions> {
     if user == OPERATOR {
         return Some(access::operator());
     }
-    match user.strip_prefix("tenant-") {
+    match user.strip_prefix(TENANT_PREFIX) {
         Some(tenant) => Some(access::tenant(tenant)),
         None => access::service(user),
     }

@@ -12,9 +12,11 @@ mod provision;
 mod server;
 mod stream;
 pub mod subjects;
+mod tenant_verb;
 mod verb;
 pub mod verbs;
 mod wire;
+mod work;
 
 pub use access_config::{Credentials, server_config};
 pub use blobs::{BlobInfo, BlobReader, Blobs};
@@ -26,4 +28,6 @@ pub use provision::{ProvisionOptions, provision};
 pub use server::{FrameSender, RunningServer, Server};
 pub use stream::ReplyStream;
 use stream::StreamSink;
+pub use tenant_verb::TenantVerb;
 pub use verb::{StreamVerb, Verb};
+pub use work::{ANNOUNCED_MAX, WORK_ACK_WAIT, WorkQueue};

@@ -53,7 +53,6 @@ pub async fn provision(bus: &Bus, options: ProvisionOptions) -> Result<(), Error
     let persist_mode = Some(stream::PersistenceMode::Async).filter(|_| options.replicas == 1);
     let streams = [
         stream::Config { retention: work, ..config(subjects::STREAM_COMMANDS, subjects::COMMANDS) },
-        stream::Config { retention: work, ..config(subjects::STREAM_WORK, subjects::WORK) },
         stream::Config {
             max_age: options.events_age_max,
             persist_mode,

@@ -11,8 +11,11 @@ use async_nats::service::{Request, ServiceExt as _};
 use async_nats::{Client, HeaderMap};
 use futures::StreamExt as _;
 use orrery_errors::{Error, ErrorCode};
+use orrery_types::TenantId;
 use parking_lot::Mutex;
 use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +25,8 @@ use tracing::Instrument as _;
 use crate::client::unavailable;
 use crate::context::deadline_exceeded;
 use crate::subjects::{self, HEADER_CALL};
-use crate::{Bus, CallContext, StreamSink, StreamVerb, Verb, wire};
+use crate::tenant_verb::Encoding;
+use crate::{Bus, CallContext, StreamSink, StreamVerb, TenantVerb, Verb, wire};
 
 const OVERLOAD_HINT: Duration = Duration::from_millis(200);
 
@@ -122,6 +126,37 @@ impl Server {
                 {
                     tracing::debug!(%error, "the end of a streamed answer was not sent");
                 }
+            })
+        });
+        self.endpoints.push(Endpoint { name: verb.name, subject: verb.subject, limit, handler: endpoint });
+        self
+    }
+
+    /// Answers `verb` for other systems, in the encoding in which they ask, at most `limit` calls at once.
+    #[must_use]
+    pub fn handle_tenant<Req, Rep, H, F>(mut self, verb: TenantVerb<Req, Rep>, limit: usize, handler: H) -> Self
+    where
+        Req: Message + Default + DeserializeOwned + 'static,
+        Rep: Message + Serialize + 'static,
+        H: Fn(TenantId, Req) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Rep, Error>> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        let endpoint: Handler = Arc::new(move |call: Call| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                let message = &call.request.message;
+                let encoding = Encoding::of(message.headers.as_ref());
+                let decoded =
+                    verb.tenant(&message.subject).and_then(|it| Ok((it, encoding.decode::<Req>(&message.payload)?)));
+                let answer = match (decoded, call.context.remaining()) {
+                    (Err(error), _) | (_, Err(error)) => Err(error),
+                    (Ok((tenant, request)), Ok(remaining)) => tokio::select! {
+                        answer = handler(tenant, request) => answer,
+                        () = tokio::time::sleep(remaining) => Err(deadline_exceeded()),
+                    },
+                };
+                respond_encoded(&call.client, &call.request, encoding, answer).await;
             })
         });
         self.endpoints.push(Endpoint { name: verb.name, subject: verb.subject, limit, handler: endpoint });
@@ -302,15 +337,40 @@ async fn respond<Rep: Message>(client: &Client, request: &Request, answer: Resul
     }
 }
 
+async fn respond_encoded<Rep: Message + Serialize>(
+    client: &Client,
+    request: &Request,
+    encoding: Encoding,
+    answer: Result<Rep, Error>,
+) {
+    let mut headers = HeaderMap::new();
+    let encoded = answer.and_then(|reply| encoding.encode(&reply, &mut headers));
+    let body = match encoded.and_then(|body| within_limit(client, body.len()).map(|()| body)) {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::debug!(error.code = %error.code, %error, "call failed");
+            encoding.encode_error(&error, &mut headers)
+        }
+    };
+    if let Err(error) = request.respond_with_headers(Ok(body), headers).await {
+        tracing::warn!(%error, "a reply was not sent; the caller will see its deadline");
+    }
+}
+
 /// Bytes of a message that its headers may take.
 const HEADERS_BYTES: usize = 4096;
 
 /// The reply's bytes, unless the server would refuse a message of that size.
 fn fitting<Rep: Message>(client: &Client, reply: &Rep) -> Result<bytes::Bytes, Error> {
-    let (size, limit) = (reply.encoded_len(), client.server_info().max_payload.saturating_sub(HEADERS_BYTES));
+    within_limit(client, reply.encoded_len())?;
+    Ok(reply.encode_to_vec().into())
+}
+
+fn within_limit(client: &Client, size: usize) -> Result<(), Error> {
+    let limit = client.server_info().max_payload.saturating_sub(HEADERS_BYTES);
     if size > limit {
         let message = format!("the answer has {size} bytes and a message holds {limit}; ask for less at a time");
         return Err(Error::new(ErrorCode::PayloadTooLarge, message));
     }
-    Ok(reply.encode_to_vec().into())
+    Ok(())
 }

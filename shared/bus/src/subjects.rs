@@ -5,8 +5,6 @@ pub const SERVICES: [&str; 6] = ["gateway", "kernel", "router", "inference", "re
 
 /// Durable commands.
 pub const STREAM_COMMANDS: &str = "ORRERY_COMMANDS";
-/// Steps that external workers pull.
-pub const STREAM_WORK: &str = "ORRERY_WORK";
 /// Public events, CloudEvents 1.0.
 pub const STREAM_EVENTS: &str = "ORRERY_EVENTS";
 /// Records on their way to the transparency log.
@@ -20,7 +18,6 @@ pub const BUCKET_SNAPSHOTS: &str = "orrery_snapshots";
 pub const BUCKET_LEASES: &str = "orrery_leases";
 
 pub(crate) const COMMANDS: &str = "orrery.v1.commands.>";
-pub(crate) const WORK: &str = "orrery.v1.work.>";
 pub(crate) const EVENTS: &str = "orrery.v1.events.>";
 pub(crate) const AUDIT: &str = "orrery.v1.audit.records.>";
 
@@ -32,6 +29,21 @@ pub fn audit_record(service: &str) -> String {
 /// A public event: `orrery.v1.events.<tenant>.<entity>.<past participle>`.
 pub fn event(tenant: &str, entity: &str, what: &str) -> String {
     format!("orrery.v1.events.{tenant}.{entity}.{what}")
+}
+
+/// The stream that announces a tenant's steps for workers outside.
+pub fn work_stream(tenant: &str) -> String {
+    format!("ORRERY_WORK_{tenant}")
+}
+
+/// Where a step of a task queue is announced: `orrery.v1.work.<tenant>.<queue>`.
+pub fn work(tenant: &str, queue: &str) -> String {
+    format!("orrery.v1.work.{tenant}.{queue}")
+}
+
+/// All calls of a tenant's workers: `orrery.v1.worker.<tenant>.<call>`.
+pub(crate) fn worker_calls(tenant: &str) -> String {
+    format!("orrery.v1.worker.{tenant}.*")
 }
 
 /// The tenant whose event was published on a subject.

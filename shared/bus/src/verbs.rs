@@ -132,6 +132,31 @@ calls!(audit {
     Verb EXPORT "export" (ExportRequest) -> ExportReply;
 });
 
+/// Calls of workers outside, answered by the kernel. `proto/WORKERS.md` is their contract.
+pub mod worker {
+    use crate::TenantVerb;
+    use orrery_proto::v1::*;
+
+    /// Where the tenant stands in the subjects.
+    const TENANT: usize = 3;
+
+    /// Where the announcements of a task queue are pulled from.
+    pub const OPEN: TenantVerb<OpenWorkRequest, OpenWorkReply> =
+        TenantVerb::new("work_open", "orrery.v1.worker.*.open", TENANT);
+    /// Takes the step whose turn it is.
+    pub const LEASE: TenantVerb<LeaseWorkRequest, LeaseWorkReply> =
+        TenantVerb::new("work_lease", "orrery.v1.worker.*.lease", TENANT);
+    /// A sign of life.
+    pub const HEARTBEAT: TenantVerb<HeartbeatWorkRequest, HeartbeatWorkReply> =
+        TenantVerb::new("work_heartbeat", "orrery.v1.worker.*.heartbeat", TENANT);
+    /// The result.
+    pub const COMPLETE: TenantVerb<CompleteWorkRequest, CompleteWorkReply> =
+        TenantVerb::new("work_complete", "orrery.v1.worker.*.complete", TENANT);
+    /// Why there is none.
+    pub const FAIL: TenantVerb<FailWorkRequest, FailWorkReply> =
+        TenantVerb::new("work_fail", "orrery.v1.worker.*.fail", TENANT);
+}
+
 /// The health call of the service by that name.
 pub fn health(service: &str) -> Option<crate::Verb<orrery_proto::v1::HealthRequest, orrery_proto::v1::HealthReport>> {
     match service {

@@ -122,7 +122,7 @@ impl Runner {
     async fn finish(&self, task: &str, shown: &mut Value) -> Result<Value> {
         loop {
             let found = self.submitter.get(&["tasks", task], &[]).await?;
-            if !matches!(text::field(&found, "status").as_str(), "running" | "waiting" | "paused") {
+            if !matches!(text::field(&found, "status").as_str(), "pending" | "running" | "waiting" | "paused") {
                 return Ok(found);
             }
             let query = [("task", task), ("status", "open,claimed")];

@@ -111,6 +111,7 @@ impl From<v1::TaskEvent> for TaskEventView {
 fn status_name(status: TaskStatus) -> &'static str {
     match status {
         TaskStatus::Unspecified => "unknown",
+        TaskStatus::Pending => "pending",
         TaskStatus::Running => "running",
         TaskStatus::Waiting => "waiting",
         TaskStatus::Completed => "completed",
@@ -121,12 +122,19 @@ fn status_name(status: TaskStatus) -> &'static str {
 
 /// Reads a list of statuses separated by commas.
 pub fn statuses(text: &str) -> Result<Vec<i32>, Failure> {
-    let all =
-        [TaskStatus::Running, TaskStatus::Waiting, TaskStatus::Completed, TaskStatus::Faulted, TaskStatus::Cancelled];
+    let all = [
+        TaskStatus::Pending,
+        TaskStatus::Running,
+        TaskStatus::Waiting,
+        TaskStatus::Completed,
+        TaskStatus::Faulted,
+        TaskStatus::Cancelled,
+    ];
     let read = |name: &str| {
         let found = all.into_iter().find(|status| status_name(*status) == name);
         found.map(i32::from).ok_or_else(|| {
-            let message = format!("there is no status {name:?}; use running, waiting, completed, faulted or cancelled");
+            let known = all.map(status_name).join(", ");
+            let message = format!("there is no status {name:?}; use any of {known}");
             Failure::param("status", message)
         })
     };

@@ -35,6 +35,8 @@ pub struct TaskRequest {
     /// By what the task is found: names and texts.
     #[serde(default)]
     attributes: HashMap<String, String>,
+    /// 0 to 9, 0 when left out; higher goes first among the tenant's own tasks that wait for their turn.
+    priority: Option<u32>,
 }
 
 /// Which tasks.
@@ -103,6 +105,7 @@ pub async fn submit(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
         idempotency_key: idempotency_key.unwrap_or_default(),
         deadline_ms: deadline.map_or(0, |at| at.0),
         attributes: wanted.attributes,
+        priority: wanted.priority.unwrap_or(0),
     };
     let task = gateway.bus.call(verbs::kernel::START, &call.context(), &start).await?;
     let mut response = if task.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
@@ -144,8 +147,11 @@ async fn from_form(
             Failure::param("attributes", format!("the part `attributes` does not map names to texts: {error}"))
         })?,
     };
+    let priority = form.take("priority")?.map(|text| text.trim().parse());
+    let priority =
+        priority.transpose().map_err(|_| Failure::param("priority", "the part `priority` is no number from 0 to 9"))?;
     let deadline = form.take("deadline")?;
-    let wanted = TaskRequest { workflow: workflow.trim().to_owned(), input, deadline, attributes };
+    let wanted = TaskRequest { workflow: workflow.trim().to_owned(), input, deadline, attributes, priority };
     let mut names: Vec<&str> = form.files.iter().map(|file| file.field.as_str()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first()) {

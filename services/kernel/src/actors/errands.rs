@@ -30,7 +30,11 @@ pub async fn run(kernel: Arc<Kernel>, tenant: TenantId, id: String, errand: Effe
             let _over = kernel.deliver(&tenant, &task, command).await;
         }
         Effect::NotifyParent { parent, outcome } => tell(&kernel, &tenant, parent, outcome).await,
-        Effect::Call(_) | Effect::CancelCall { .. } | Effect::Publish(_) | Effect::Continue => {}
+        Effect::AnnounceWork { .. }
+        | Effect::Call(_)
+        | Effect::CancelCall { .. }
+        | Effect::Publish(_)
+        | Effect::Continue => {}
     }
     let done = match kernel.wiring() {
         Ok(wiring) => {

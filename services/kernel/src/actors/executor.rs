@@ -1,24 +1,22 @@
-//! Makes the calls that committed moves ask for, a bounded number at a time, and brings their results back to the runs.
-//! Calls that are lost with this actor are asked for again from the journal, under the same keys.
+//! Makes the calls that committed moves ask for, a bounded number at a time and fairly across tenants, and brings their
+//! results back to the runs. Calls that are lost with this actor are asked for again from the journal, under the same keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use orrery_supervise::ActorSpec;
 use orrery_telemetry::STEP_DURATION;
-use orrery_types::TenantId;
-use tokio::sync::Semaphore;
+use orrery_types::{TenantId, UnixMillis};
 use tracing::Instrument as _;
 
 use super::errands;
 use crate::domain::command::{Command, Run};
 use crate::domain::effect::{Call, Effect};
+use crate::domain::fairness::{Lane, Next, Policy, Scheduler};
 use crate::kernel::Kernel;
 
-/// Calls at the same time. Who runs the models queues them; this bounds what one kernel asks for.
-const CALLS_MAX: usize = 64;
 const MAILBOX: usize = 65_536;
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -44,17 +42,29 @@ pub struct RunErrand {
     pub errand: Effect,
 }
 
-/// Owns the calls under way.
+/// A call that is asked for.
+struct Asked {
+    run: Arc<Run>,
+    call: Call,
+    at: Instant,
+}
+
+/// Owns the calls under way and those that wait for a slot.
 pub struct Executor {
     kernel: Arc<Kernel>,
-    slots: Arc<Semaphore>,
-    calls: HashMap<String, SpawnHandle>,
+    slots: Scheduler<String>,
+    waiting: HashMap<String, Asked>,
+    calls: HashMap<String, (Arc<Lane>, SpawnHandle)>,
 }
 
 /// The supervised executor.
-pub fn spec(kernel: Arc<Kernel>) -> ActorSpec<Executor> {
-    let fresh =
-        move || Executor { kernel: kernel.clone(), slots: Arc::new(Semaphore::new(CALLS_MAX)), calls: HashMap::new() };
+pub fn spec(kernel: Arc<Kernel>, policy: Policy) -> ActorSpec<Executor> {
+    let fresh = move || Executor {
+        kernel: kernel.clone(),
+        slots: Scheduler::new(policy.clone()),
+        waiting: HashMap::new(),
+        calls: HashMap::new(),
+    };
     ActorSpec::new("executor", fresh).mailbox(MAILBOX).drain_deadline(DRAIN)
 }
 
@@ -69,12 +79,8 @@ impl Handler<Perform> for Executor {
         for effect in effects {
             match effect {
                 Effect::Call(call) => self.call(run.clone(), call, ctx),
-                Effect::CancelCall { key } => {
-                    if let Some(call) = self.calls.remove(&key) {
-                        // Dropping the call cancels it upstream.
-                        ctx.cancel_future(call);
-                    }
-                }
+                Effect::CancelCall { key } => self.cancel(&key, ctx),
+                Effect::AnnounceWork { queue } => self.kernel.announcer.announce(run.tenant.clone(), queue),
                 // The others go elsewhere: into the outbox, to other runs, or back to this one.
                 Effect::Publish(_)
                 | Effect::Continue
@@ -94,33 +100,72 @@ impl Handler<RunErrand> for Executor {
     }
 }
 
+fn lane(run: &Run) -> Lane {
+    Lane { tenant: run.tenant.to_string(), definition: run.workflow.1.clone(), queue: String::new() }
+}
+
 impl Executor {
+    /// Makes a call when a slot is free, or lets it wait for its turn.
     fn call(&mut self, run: Arc<Run>, call: Call, ctx: &mut Context<Self>) {
-        if self.calls.contains_key(&call.key) {
+        if self.calls.contains_key(&call.key) || self.waiting.contains_key(&call.key) {
             return;
         }
-        let (kernel, slots) = (self.kernel.clone(), self.slots.clone());
+        let (lane, now) = (lane(&run), UnixMillis::now());
+        let asked = Asked { run, call, at: Instant::now() };
+        if self.slots.try_take(&lane, now) {
+            self.make(Arc::new(lane), asked, ctx);
+        } else {
+            self.slots.push(asked.call.key.clone(), &lane, asked.run.priority, now);
+            self.waiting.insert(asked.call.key.clone(), asked);
+        }
+        metrics::gauge!("orrery.kernel.calls.waiting").set(self.waiting.len() as f64);
+    }
+
+    fn cancel(&mut self, key: &String, ctx: &mut Context<Self>) {
+        if self.waiting.remove(key).is_some() {
+            self.slots.remove(key);
+        } else if let Some((lane, call)) = self.calls.remove(key) {
+            // Dropping the call cancels it upstream.
+            ctx.cancel_future(call);
+            self.release(&lane, ctx);
+        }
+    }
+
+    fn release(&mut self, lane: &Lane, ctx: &mut Context<Self>) {
+        self.slots.release(lane);
+        while let Next::Ready(key, lane) = self.slots.next(UnixMillis::now()) {
+            match self.waiting.remove(&key) {
+                Some(asked) => self.make(lane, asked, ctx),
+                None => self.slots.release(&lane),
+            }
+        }
+    }
+
+    fn make(&mut self, lane: Arc<Lane>, asked: Asked, ctx: &mut Context<Self>) {
+        let Asked { run, call, at: began } = asked;
+        let kernel = self.kernel.clone();
+        let (tenant, id) = (run.tenant.clone(), run.id.clone());
         let key = call.key.clone();
         let done = key.clone();
         let span = tracing::info_span!("kernel.call", task.id = %run.id, step = %call.pointer);
         // The request that started the run has long been answered; its trace goes on here.
         orrery_telemetry::extract_http(&run.traceparent, "", &span);
-        let began = std::time::Instant::now();
-        let calling = async move {
-            let outcome = {
-                let _slot = slots.acquire().await;
-                kernel.providers.perform(&run, &call).await
+        let calling = async move { kernel.providers.perform(&run, &call).await }.instrument(span);
+        let handle = ctx.spawn(calling.into_actor(self).map(move |outcome, executor, ctx| {
+            if let Some((lane, _)) = executor.calls.remove(&done) {
+                executor.release(&lane, ctx);
+            }
+            let kernel = executor.kernel.clone();
+            let finish = Command::FinishCall { key: done, outcome };
+            let delivering = async move {
+                // A result that nobody waits for any more is of an attempt that is over.
+                let _stale = kernel.deliver(&tenant, &id, finish).await;
+                // From the commit that asked for the call to the commit of what came of it.
+                metrics::histogram!(STEP_DURATION).record(began.elapsed().as_secs_f64());
             };
-            let finish = Command::FinishCall { key: call.key, outcome };
-            // A result that nobody waits for any more is of an attempt that is over.
-            let _stale = kernel.deliver(&run.tenant, &run.id, finish).await;
-            // From the commit that asked for the call to the commit of what came of it.
-            metrics::histogram!(STEP_DURATION).record(began.elapsed().as_secs_f64());
-        };
-        let handle = ctx.spawn(calling.instrument(span).into_actor(self).map(move |(), executor, _| {
-            executor.calls.remove(&done);
+            ctx.spawn(delivering.into_actor(executor));
         }));
-        self.calls.insert(key, handle);
+        self.calls.insert(key, (lane, handle));
         metrics::gauge!("orrery.kernel.calls").set(self.calls.len() as f64);
     }
 }

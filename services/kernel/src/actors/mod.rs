@@ -1,8 +1,11 @@
 //! The shell around the domain: decode, decide, commit, then act, then acknowledge.
 
+pub mod admission;
+pub mod announcer;
 pub mod committer;
 pub mod errands;
 pub mod executor;
+pub mod heartbeats;
 pub mod listener;
 pub mod membership;
 pub mod partition;

@@ -44,6 +44,7 @@ pub async fn load(kernel: &Kernel, partition: i32) -> Result<Recovered, ActError
         };
         (id, loaded)
     });
+    kernel.admission.recover(kernel, partition).await?;
     let mut recovered = Recovered::default();
     let mut reads = reads.buffered(READS);
     while let Some((id, loaded)) = reads.next().await {

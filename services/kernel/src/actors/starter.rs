@@ -78,6 +78,7 @@ pub async fn start(
         traceparent: String::new(),
         attributes: BTreeMap::new(),
         origin: None,
+        priority: 0,
     };
     let key = format!("schedule/{}/{key}", definition.hash);
     let request_digest = Sha256Digest::of(key.as_bytes()).to_string();

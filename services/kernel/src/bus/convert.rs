@@ -113,6 +113,7 @@ pub(super) fn task(row: RunRow) -> v1::Task {
 
 fn task_status(text: &str) -> v1::TaskStatus {
     match text {
+        status::PENDING => v1::TaskStatus::Pending,
         status::RUNNING => v1::TaskStatus::Running,
         status::WAITING => v1::TaskStatus::Waiting,
         status::COMPLETED => v1::TaskStatus::Completed,
@@ -149,6 +150,7 @@ pub(super) fn run_filter(request: &v1::ListTasksRequest) -> Result<RunFilter, Er
 /// The stored words of statuses asked for.
 pub(super) fn status_words(wanted: &[i32]) -> Result<Vec<String>, Error> {
     let word = |value: &i32| match v1::TaskStatus::try_from(*value) {
+        Ok(v1::TaskStatus::Pending) => Ok(status::PENDING.to_owned()),
         Ok(v1::TaskStatus::Running) => Ok(status::RUNNING.to_owned()),
         Ok(v1::TaskStatus::Waiting) => Ok(status::WAITING.to_owned()),
         Ok(v1::TaskStatus::Completed) => Ok(status::COMPLETED.to_owned()),

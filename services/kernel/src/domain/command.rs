@@ -77,6 +77,9 @@ pub struct Run {
     /// W3C trace context of the request that started it; its calls belong to that trace. May be empty.
     #[serde(default)]
     pub traceparent: String,
+    /// Higher goes first among the pending runs and waiting calls of its tenant.
+    #[serde(default)]
+    pub priority: u32,
     /// By what it is found.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
@@ -132,7 +135,9 @@ pub struct Reply {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
-    /// Start it. The state must be new.
+    /// Take it in, to be started when its turn comes. The state must be new.
+    Accept,
+    /// Start it. The state must be new or pending.
     Start,
     /// Go on after a transition that stopped to let others run.
     Continue,
@@ -176,6 +181,42 @@ pub enum Command {
         reason: String,
         /// Changed fields, or null.
         edits: Value,
+    },
+    /// A worker takes a step from its queue.
+    StartWork {
+        /// The key of the step.
+        key: String,
+        /// The number of the attempt that it takes.
+        attempt: u32,
+        /// Who.
+        worker: String,
+    },
+    /// A worker gives a sign of life.
+    BeatWork {
+        /// The key of the step.
+        key: String,
+        /// The token of the attempt.
+        token: String,
+    },
+    /// A worker is done.
+    CompleteWork {
+        /// The key of the step.
+        key: String,
+        /// The token of the attempt.
+        token: String,
+        /// The result.
+        output: Value,
+    },
+    /// A worker could not do it.
+    FailWork {
+        /// The key of the step.
+        key: String,
+        /// The token of the attempt.
+        token: String,
+        /// Why.
+        error: Fault,
+        /// Whether another attempt may help.
+        retryable: bool,
     },
     /// Give a review back, so that any candidate may claim it.
     Release {
@@ -313,6 +354,12 @@ pub enum Reject {
     /// The result belongs to an attempt that is over, or came twice.
     #[error("nothing waits for this result any more")]
     Stale,
+    /// No attempt has this token.
+    #[error("no attempt of this step has this token")]
+    UnknownAttempt,
+    /// The result does not fit its schema.
+    #[error("{0}")]
+    Unfit(String),
     /// The review is decided or withdrawn.
     #[error("the review is closed")]
     ReviewClosed,

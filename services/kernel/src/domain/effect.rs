@@ -22,6 +22,11 @@ pub enum Effect {
         /// Its key.
         key: String,
     },
+    /// Tell workers that a step waits in a task queue. May be lost: the step's row remembers.
+    AnnounceWork {
+        /// Which queue.
+        queue: String,
+    },
     /// Start another workflow.
     StartChild(Box<StartChild>),
     /// Cancel another run that this one started.

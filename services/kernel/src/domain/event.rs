@@ -27,6 +27,11 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
+    /// The run was taken in and waits for its turn.
+    Accepted {
+        /// What never changes.
+        run: Box<Run>,
+    },
     /// The run started.
     Started {
         /// What never changes.
@@ -117,6 +122,53 @@ pub enum Fact {
         pointer: Pointer,
         /// What it caught.
         error: Fault,
+    },
+    /// A worker took a step.
+    WorkStarted {
+        /// The key of the step.
+        key: String,
+        /// Its pointer.
+        pointer: Pointer,
+        /// The number of the attempt.
+        attempt: u32,
+        /// Who, as it calls itself.
+        worker: String,
+    },
+    /// A worker gave a sign of life. Not every one is journalled.
+    WorkHeartbeat {
+        /// The key of the step.
+        key: String,
+        /// Its pointer.
+        pointer: Pointer,
+    },
+    /// An attempt of a worker is over without a result.
+    WorkFailed {
+        /// The key of the step.
+        key: String,
+        /// Its pointer.
+        pointer: Pointer,
+        /// The number of the attempt.
+        attempt: u32,
+        /// Why.
+        error: Fault,
+        /// When the next one comes; none: none does.
+        retry_at: Option<UnixMillis>,
+    },
+    /// A further attempt waits for a worker.
+    WorkQueued {
+        /// The key of the step.
+        key: String,
+        /// Its pointer.
+        pointer: Pointer,
+        /// The number of the attempt.
+        attempt: u32,
+    },
+    /// A step for workers is no longer wanted.
+    WorkWithdrawn {
+        /// The key of the step.
+        key: String,
+        /// Its pointer.
+        pointer: Pointer,
     },
     /// A review was claimed.
     ReviewClaimed {
@@ -408,10 +460,11 @@ impl Fact {
     pub fn kind(&self) -> &'static str {
         use super::state::Activity;
         match self {
+            Self::Accepted { .. } => "task.accepted",
             Self::Started { .. } => "task.started",
             Self::StepStarted { frame, .. } => match frame.activity {
                 Activity::Human { .. } => "review.requested",
-                Activity::Call { .. } => "step.scheduled",
+                Activity::Call { .. } | Activity::Work { .. } => "step.scheduled",
                 _ => "step.started",
             },
             Self::ListStarted { .. } => "list.started",
@@ -421,6 +474,11 @@ impl Fact {
             Self::BranchCompleted { .. } => "branch.completed",
             Self::RetryScheduled { .. } => "retry.scheduled",
             Self::ErrorCaught { .. } => "error.caught",
+            Self::WorkStarted { .. } => "work.started",
+            Self::WorkHeartbeat { .. } => "work.heartbeat",
+            Self::WorkFailed { .. } => "work.failed",
+            Self::WorkQueued { .. } => "work.queued",
+            Self::WorkWithdrawn { .. } => "work.withdrawn",
             Self::ReviewClaimed { .. } => "review.claimed",
             Self::ReviewDecided { .. } => "review.decided",
             Self::ReviewChanged { change, .. } => change.kind(),
@@ -466,6 +524,11 @@ impl Fact {
             | Self::CompensationFailed { pointer, .. }
             | Self::SignalTaken { pointer, .. }
             | Self::AttributesSet { pointer, .. }
+            | Self::WorkStarted { pointer, .. }
+            | Self::WorkHeartbeat { pointer, .. }
+            | Self::WorkFailed { pointer, .. }
+            | Self::WorkQueued { pointer, .. }
+            | Self::WorkWithdrawn { pointer, .. }
             | Self::ListeningEnded { pointer, .. }
             | Self::ReviewWithdrawn { pointer, .. } => pointer,
             Self::CompensationRegistered { undo } => &undo.pointer,

@@ -50,6 +50,7 @@ impl Live<'_> {
     pub fn view(&self) -> Value {
         let state = self.state;
         let (status, output, error) = match &state.status {
+            Status::Pending => ("pending", None, None),
             Status::Running if state.ending.is_some() => ("compensating", None, None),
             Status::Running if state.is_paused() => ("paused", None, None),
             Status::Running if state.is_waiting() => ("waiting", None, None),

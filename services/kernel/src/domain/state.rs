@@ -17,6 +17,7 @@ use super::expression::Sealed;
 use super::fault::Fault;
 use super::numbered;
 use super::review::{Claim, Decision, ROUNDS_MAX, Review, Round};
+use super::work::{Stage, Work};
 
 /// Identifies a frame in its run. Given in order, never twice.
 pub type FrameId = u64;
@@ -103,6 +104,11 @@ pub enum Activity {
         sealed: Sealed,
         /// When it gives up.
         deadline_at: UnixMillis,
+    },
+    /// A worker outside is asked.
+    Work {
+        /// What.
+        work: Box<Work>,
     },
     /// A person is asked.
     Human {
@@ -207,6 +213,8 @@ pub enum Phase {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// Taken in; waits for its turn to start.
+    Pending,
     /// Under way.
     Running,
     /// Over, with this output.
@@ -241,6 +249,9 @@ pub struct State {
     pub audited: u64,
     /// Events so far: the sequence number of the last.
     pub seq: u64,
+    /// When it was taken in, if it had to wait for its turn.
+    #[serde(default)]
+    pub accepted_at: Option<UnixMillis>,
     /// When it started.
     pub started_at: UnixMillis,
     /// When the last event happened.
@@ -289,6 +300,7 @@ impl State {
             bytes: 0,
             audited: 0,
             seq: 0,
+            accepted_at: None,
             started_at: UnixMillis(0),
             updated_at: UnixMillis(0),
             timeout_at: None,
@@ -313,7 +325,7 @@ impl State {
     pub fn resume(snapshot: Option<Self>, events: impl IntoIterator<Item = Event>) -> Option<Self> {
         let mut state = snapshot;
         for event in events {
-            if let (None, Fact::Started { run, .. }) = (&state, &event.fact) {
+            if let (None, Fact::Started { run, .. } | Fact::Accepted { run }) = (&state, &event.fact) {
                 state = Some(Self::new((**run).clone()));
             }
             state.as_mut()?.apply(&event);
@@ -323,7 +335,7 @@ impl State {
 
     /// Whether the run is over.
     pub fn is_over(&self) -> bool {
-        self.status != Status::Running
+        !matches!(self.status, Status::Pending | Status::Running)
     }
 
     /// Frames directly inside a frame.
@@ -355,7 +367,15 @@ impl State {
 
     /// Whether nothing but people and time can move it.
     pub fn is_waiting(&self) -> bool {
-        let busy = |frame: &Frame| matches!(frame.activity, Activity::Call { .. });
+        if self.status == Status::Pending {
+            return true;
+        }
+        let busy = |frame: &Frame| match &frame.activity {
+            Activity::Call { .. } => true,
+            // In its queue it waits as long as it must.
+            Activity::Work { work } => matches!(work.stage, Stage::Started { .. }),
+            _ => false,
+        };
         if self.is_paused() {
             return !self.frames.values().any(busy);
         }
@@ -394,7 +414,12 @@ impl State {
         self.audited += u64::from(event.fact.is_audited());
         self.updated_at = event.at;
         match &event.fact {
+            Fact::Accepted { .. } => {
+                self.status = Status::Pending;
+                self.accepted_at = Some(event.at);
+            }
             Fact::Started { timeout_at, root, .. } => {
+                self.status = Status::Running;
                 self.started_at = event.at;
                 self.timeout_at = *timeout_at;
                 // The transformed input is the first context (specification, "Data Flow").
@@ -434,6 +459,11 @@ impl State {
                     review.claim = Some(Claim { by: by.clone(), at: event.at, delegated_by: None });
                 }
             }
+            Fact::WorkStarted { key, .. }
+            | Fact::WorkHeartbeat { key, .. }
+            | Fact::WorkFailed { key, .. }
+            | Fact::WorkQueued { key, .. }
+            | Fact::WorkWithdrawn { key, .. } => self.update_work(key, event),
             Fact::ReviewChanged { review, change } => {
                 if let Some(review) = self.review_mut(review) {
                     review.apply(change, event.at);
@@ -454,6 +484,16 @@ impl State {
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
             fact => self.apply_control(fact),
+        }
+    }
+
+    fn update_work(&mut self, key: &str, event: &Event) {
+        let work = self.frames.values_mut().find_map(|frame| match &mut frame.activity {
+            Activity::Work { work } if work.key == key => Some(work),
+            _ => None,
+        });
+        if let Some(work) = work {
+            work.apply(event);
         }
     }
 
@@ -561,6 +601,7 @@ impl Frame {
             Activity::Wait { until } => Some(*until),
             Activity::Human { review } => review.next_at(),
             Activity::Signal { until, .. } => *until,
+            Activity::Work { work } => work.due().map(|(at, _)| at),
             Activity::Try { phase: Phase::Backoff { until }, .. }
             | Activity::Compensation { phase: Phase::Backoff { until }, .. } => Some(*until),
             _ => None,

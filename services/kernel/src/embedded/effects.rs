@@ -5,23 +5,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orrery_errors::{Error, ErrorCode};
-use serde_json::Value;
+use orrery_types::UnixMillis;
+use serde_json::{Value, json};
 
 use super::machine::{Embedded, Finished, Live};
 use super::outside::Answer;
 use crate::domain::command::{Command, Parent, Reply, Run};
+use crate::domain::definition::{Function, Target};
 use crate::domain::effect::{Call, Effect, StartChild};
+use crate::domain::expression::Sealed;
 use crate::domain::fault::Fault;
-use crate::domain::state::State;
+use crate::domain::state::{Activity, State};
+use crate::domain::work::{Stage, token};
 
 /// Runs that one process takes, finished ones included.
 const RUNS_MAX: usize = 10_000;
 /// Who cancels a run whose starter no longer wants it.
 const PARENT: &str = "system:parent";
+/// Who does the steps of workers.
+const WORKER: &str = "local";
 
 pub(super) fn perform(embedded: &mut Embedded, run: &Arc<Run>, effects: Vec<Effect>) {
     for effect in effects {
         match effect {
+            Effect::AnnounceWork { .. } => start_work(embedded, run),
             Effect::Call(call) => start_call(embedded, run, call),
             Effect::CancelCall { key } => cancel_call(embedded, &key),
             Effect::StartChild(child) => start_child(embedded, &child),
@@ -66,6 +73,45 @@ fn start_call(embedded: &mut Embedded, run: &Arc<Run>, call: Call) {
     };
     let handle = embedded.calls.spawn(calling);
     embedded.aborts.insert(key, handle);
+}
+
+/// Takes the steps that wait for workers, whose part whoever answers the calls plays as well.
+fn start_work(embedded: &mut Embedded, run: &Arc<Run>) {
+    let Some(live) = embedded.runs.get(&run.id) else { return };
+    let queued = live.state.frames.values().filter_map(|frame| match &frame.activity {
+        Activity::Work { work } if matches!(work.stage, Stage::Queued { .. }) => Some((frame.pointer.clone(), work)),
+        _ => None,
+    });
+    let now = embedded.around.clock.now();
+    let calls = queued.map(|(pointer, work)| {
+        let call = Call {
+            key: work.key.clone(),
+            function: Target::Platform(Function::Work),
+            arguments: json!({ "queue": work.queue, "input": work.input }),
+            sealed: Sealed::default(),
+            pointer,
+            deadline_at: UnixMillis(now.0.saturating_add(work.timeouts.start_to_close_ms)),
+        };
+        (call, work.attempt)
+    });
+    let calls: Vec<(Call, u32)> = calls.collect();
+    for (call, attempt) in calls {
+        let (key, worker) = (call.key.clone(), WORKER.to_owned());
+        embedded.commands.push_back((run.id.clone(), Command::StartWork { key: key.clone(), attempt, worker }));
+        let (outside, slots, run) = (embedded.around.outside.clone(), embedded.slots.clone(), run.clone());
+        let working = async move {
+            let _slot = slots.acquire().await;
+            let answer = outside.call(&run, &call).await;
+            let (key, token) = (call.key.clone(), token(run.seed, &call.key, attempt));
+            let command = match answer.value {
+                Ok(reply) => Command::CompleteWork { key, token, output: reply.output },
+                Err(error) => Command::FailWork { key, token, error, retryable: true },
+            };
+            Finished { run: run.id.clone(), key: call.key, answer: Answer { after: answer.after, value: command } }
+        };
+        let handle = embedded.calls.spawn(working);
+        embedded.aborts.insert(key, handle);
+    }
 }
 
 fn late(after: Duration) -> Answer<Result<Reply, Fault>> {

@@ -127,7 +127,7 @@ impl Embedded {
             Some(Status::Completed(output)) => (RunStatus::Completed, Some((**output).clone()), None),
             Some(Status::Faulted(fault)) => (RunStatus::Faulted, None, Some(fault.clone())),
             Some(Status::Cancelled) => (RunStatus::Cancelled, None, None),
-            Some(Status::Running) | None => (RunStatus::Waiting, None, None),
+            Some(Status::Pending | Status::Running) | None => (RunStatus::Waiting, None, None),
         };
         Outcome {
             status,

@@ -76,6 +76,7 @@ impl Start {
             traceparent: String::new(),
             attributes: BTreeMap::new(),
             origin: None,
+            priority: 0,
         })
     }
 }

@@ -78,8 +78,13 @@ impl Providers {
             }
             Function::Retrieve => Some(&self.retrieval),
             Function::Register => Some(&self.register),
-            // Answered at once; the others are the domain's own: people, signals, other runs, what a run is found by.
-            Function::Uuid | Function::Human | Function::Signal | Function::Map | Function::Attributes => None,
+            // Answered at once; the others are the domain's own: people, workers, signals, other runs, what a run is found by.
+            Function::Uuid
+            | Function::Human
+            | Function::Work
+            | Function::Signal
+            | Function::Map
+            | Function::Attributes => None,
         }
     }
 

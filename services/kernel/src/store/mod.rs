@@ -6,6 +6,7 @@ mod journal;
 mod load;
 mod partitions;
 mod pauses;
+mod pending;
 mod queries;
 mod reviews;
 mod rows;
@@ -14,6 +15,7 @@ mod schema;
 mod subscriptions;
 mod timers;
 mod views;
+mod work;
 
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use orrery_store::{Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
-pub use changes::ERROR;
+pub use changes::{ERROR, PendingRow, WorkRow, work_status};
 pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
 pub use journal::decode;
 pub use load::{Found, Stored};
@@ -35,6 +37,7 @@ pub use reviews::{
 pub use rows::{DefinitionRow, ErrandRow, JournalRow, RunRow, ScheduleRow, SnapshotRow, status};
 pub use schedules::{NewSchedule, partition_of_schedule};
 pub use subscriptions::Listeners;
+pub use work::Beat;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");

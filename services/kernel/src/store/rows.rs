@@ -52,6 +52,8 @@ pub struct RunRow {
 
 /// The words in which a run's status is stored.
 pub mod status {
+    /// Taken in; waits for its turn to start.
+    pub const PENDING: &str = "pending";
     /// A step is under way.
     pub const RUNNING: &str = "running";
     /// Only people or time can move it.
@@ -72,6 +74,7 @@ impl RunRow {
     /// The word for how a run stands.
     pub fn status_of(state: &State) -> &'static str {
         match &state.status {
+            Status::Pending => status::PENDING,
             Status::Running if state.is_waiting() => status::WAITING,
             Status::Running => status::RUNNING,
             Status::Completed(_) => status::COMPLETED,
@@ -84,7 +87,7 @@ impl RunRow {
     pub fn of(state: &State) -> Self {
         let run = &state.run;
         let (output, error) = match &state.status {
-            Status::Running | Status::Cancelled => (String::new(), String::new()),
+            Status::Pending | Status::Running | Status::Cancelled => (String::new(), String::new()),
             Status::Completed(output) => (output.to_string(), String::new()),
             Status::Faulted(error) => (String::new(), error.to_value().to_string()),
         };
@@ -97,7 +100,7 @@ impl RunRow {
             definition_hash: run.definition.to_string(),
             status: Self::status_of(state).to_owned(),
             submitted_by: run.submitted_by.clone(),
-            created_ms: signed(state.started_at.0),
+            created_ms: signed(state.accepted_at.unwrap_or(state.started_at).0),
             updated_ms: signed(state.updated_at.0),
             finished_ms: if state.is_over() { signed(state.updated_at.0) } else { 0 },
             seq: signed(state.seq),

@@ -46,12 +46,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    pending (run_id) {
+        run_id -> Text, tenant -> Text, partition -> Integer, workflow -> Text, priority -> BigInt, since_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     review_people (review_id, part, who) { review_id -> Text, part -> Text, who -> Text, tenant -> Text, }
 }
 
 diesel::table! {
     review_comments (review_id, id) {
         review_id -> Text, id -> Text, author -> Text, text -> Text, at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    work (key) {
+        key -> Text, tenant -> Text, run_id -> Text, queue -> Text, status -> Text,
+        turn_ms -> BigInt, priority -> BigInt, attempt -> BigInt, token -> Text,
+        heartbeat_ms -> BigInt, beat_ms -> BigInt, details -> Text,
     }
 }
 

@@ -37,6 +37,7 @@ fn fresh(definition: &Definition, id: &str) -> State {
         traceparent: String::new(),
         attributes: BTreeMap::new(),
         origin: None,
+        priority: 0,
     })
 }
 

@@ -35,11 +35,17 @@ impl System {
 
     /// `None`: SQLite in the system's own folder.
     pub async fn start_on(database_url: Option<String>) -> Self {
+        Self::start_with(database_url, "").await
+    }
+
+    /// With a configuration file.
+    pub async fn start_with(database_url: Option<String>, config: &str) -> Self {
         let nats = NatsServer::start().await.unwrap();
         let bus = nats.connect("gateway").await.unwrap();
         let router = Router::default();
         let served = router.serve(&nats.connect("router").await.unwrap()).await;
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("orrery.toml"), config).unwrap();
         let mut system = Self { nats, bus, router, kernel: None, database_url, folder, _served: served };
         system.start_kernel().await;
         system
@@ -57,6 +63,7 @@ impl System {
     /// One more kernel on the same database.
     pub fn spawn(&self, name: &str) -> Process {
         let mut command = self.nats.service("kernel", env!("CARGO_BIN_EXE_orrery-kernel"), self.folder.path());
+        command.env(env::CONFIG, self.folder.path().join("orrery.toml"));
         if let Some(url) = &self.database_url {
             command.env(env::DATABASE_URL, url);
         }

@@ -118,7 +118,7 @@ pub fn spec(kernel: Arc<Kernel>, index: i32) -> ActorSpec<Partition> {
 
 impl Partition {
     /// Takes a command in, unless a limit is reached. Gives where its answer will be.
-    fn admit(&mut self, act: Act, ctx: &mut Context<Self>) -> Result<Answered, ActError> {
+    fn admit(&mut self, mut act: Act, ctx: &mut Context<Self>) -> Result<Answered, ActError> {
         let partition = partition_of(&act.tenant, &act.run);
         if !self.kernel.owns(partition) {
             return Err(ActError::Moved);
@@ -133,6 +133,8 @@ impl Partition {
                 }
                 let Start { run, definition, key: own } = *start;
                 key = own;
+                // A run that may not begin yet is taken in as pending.
+                act.command = self.kernel.admission.admit(&run);
                 let fresh = || Slot::new(partition, Some((Arc::new(State::new(run)), definition)));
                 self.runs.entry(act.run.clone()).or_insert_with(fresh);
             }
@@ -277,6 +279,7 @@ impl Partition {
             return;
         };
         slot.busy = false;
+        self.kernel.admission.observe(outcome_state(&outcome, slot));
         let result = match outcome {
             Ok(Some(moved)) => {
                 let state = Arc::new(moved.transition.state);
@@ -381,6 +384,7 @@ impl Partition {
     }
 
     fn let_go(&mut self, partition: i32) {
+        self.kernel.admission.let_go(partition);
         let gone: Vec<TaskId> =
             self.runs.iter().filter(|(_, slot)| slot.partition == partition).map(|(id, _)| id.clone()).collect();
         gone.iter().for_each(|id| self.forget(id, &ActError::Moved));
@@ -437,6 +441,7 @@ impl Handler<TakeUp> for Partition {
             tracing::info!(partition.id = partition, partition.epoch = epoch, tasks = recovered.runs.len(), "taken up");
             actor.send_errands(recovered.errands)?;
             for (state, definition) in recovered.runs {
+                actor.kernel.admission.observe(Some(&state));
                 let id = state.run.id.clone();
                 actor.runs.insert(id, Slot::new(partition, Some((state.clone(), definition))));
                 // The timer reads its rows itself.
@@ -483,6 +488,14 @@ impl Handler<Watch> for Partition {
             });
             ended
         }))
+    }
+}
+
+/// How a run stands after a move, or still stands when there was none.
+fn outcome_state<'a>(outcome: &'a Outcome, slot: &'a Slot) -> Option<&'a State> {
+    match outcome {
+        Ok(Some(moved)) => Some(&moved.transition.state),
+        _ => slot.held.as_ref().map(|(state, _)| &**state),
     }
 }
 

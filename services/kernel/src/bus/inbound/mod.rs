@@ -6,12 +6,14 @@ mod pauses;
 mod restarts;
 mod reviews;
 mod tasks;
+mod work;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use orrery_bus::{CallContext, Server, verbs};
 use orrery_errors::Error;
+use orrery_types::TenantId;
 
 use crate::kernel::Kernel;
 use crate::store::Page;
@@ -57,6 +59,11 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle(verbs::kernel::FORK, CALLS, api.answer(Api::fork))
         .handle(verbs::kernel::RETRY, CALLS, api.answer(Api::retry))
         .handle(verbs::kernel::MIGRATE, CALLS, api.answer(Api::migrate))
+        .handle_tenant(verbs::worker::OPEN, CALLS, api.serve(Api::open_work))
+        .handle_tenant(verbs::worker::LEASE, CALLS, api.serve(Api::lease_work))
+        .handle_tenant(verbs::worker::HEARTBEAT, CALLS, api.serve(Api::heartbeat_work))
+        .handle_tenant(verbs::worker::COMPLETE, CALLS, api.serve(Api::complete_work))
+        .handle_tenant(verbs::worker::FAIL, CALLS, api.serve(Api::fail_work))
 }
 
 #[derive(Clone)]
@@ -76,6 +83,19 @@ impl Api {
     {
         let api = self.clone();
         move |context, request| method(api.clone(), context, request)
+    }
+
+    /// As [`Self::answer`], for calls of other systems.
+    fn serve<Req, Rep, F>(
+        &self,
+        method: fn(Self, TenantId, Req) -> F,
+    ) -> impl Fn(TenantId, Req) -> F + Send + Sync + 'static
+    where
+        F: Future<Output = Result<Rep, Error>> + Send + 'static,
+        Req: 'static,
+    {
+        let api = self.clone();
+        move |tenant, request| method(api.clone(), tenant, request)
     }
 }
 

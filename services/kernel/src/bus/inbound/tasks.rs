@@ -24,6 +24,8 @@ use crate::kernel::Acted;
 use crate::payloads;
 use crate::store::{RunRow, StartKey, partition_of};
 
+/// Highest priority of a task.
+const PRIORITY_MAX: u32 = 9;
 const KEY_BYTES_MAX: usize = 256;
 /// Bytes of the events of one answer.
 const EVENTS_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -46,6 +48,9 @@ impl Api {
         }
         if request.idempotency_key.len() > KEY_BYTES_MAX {
             return Err(convert::invalid(format!("the idempotency key is longer than {KEY_BYTES_MAX} bytes")));
+        }
+        if request.priority > PRIORITY_MAX {
+            return Err(convert::invalid(format!("the priority is {}: choose 0 to {PRIORITY_MAX}", request.priority)));
         }
         let digest = convert::request_digest(&request, &person.principal);
         let key = Some(request.idempotency_key.clone()).filter(|key| !key.is_empty());
@@ -81,6 +86,7 @@ impl Api {
             traceparent: orrery_telemetry::traceparent(),
             attributes: attributes(request.attributes)?,
             origin: None,
+            priority: request.priority,
         };
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         match self.kernel.start(Start { run, definition, key }).await {

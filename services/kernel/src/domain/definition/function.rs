@@ -20,6 +20,8 @@ pub enum Function {
     Embed,
     /// `orrery.register`: which earlier tasks registered the same value.
     Register,
+    /// `orrery.work`: a step that a worker outside does.
+    Work,
     /// `orrery.uuid`: an identifier that nobody had before, recorded so that a replay finds the same.
     Uuid,
     /// `orrery.human`: a decision by a person.
@@ -45,6 +47,7 @@ impl Function {
         Self::Generate,
         Self::Embed,
         Self::Register,
+        Self::Work,
         Self::Uuid,
         Self::Human,
         Self::Signal,
@@ -62,6 +65,7 @@ impl Function {
             Self::Generate => "orrery.generate",
             Self::Embed => "orrery.embed",
             Self::Register => "orrery.register",
+            Self::Work => "orrery.work",
             Self::Uuid => "orrery.uuid",
             Self::Human => "orrery.human",
             Self::Signal => "orrery.signal",
@@ -90,6 +94,7 @@ impl Function {
             Self::Generate => &["messages"],
             Self::Embed => &["texts"],
             Self::Register => &["key", "value"],
+            Self::Work => &["queue"],
             Self::Uuid => &[],
             Self::Human => &["title", "roles"],
             Self::Signal => &["name"],
@@ -108,6 +113,7 @@ impl Function {
             Self::Register | Self::Uuid | Self::Attributes => &[],
             Self::Signal => &["timeout"],
             Self::Map => &["concurrency", "tolerated_failures"],
+            Self::Work => &["input", "timeouts", "retry", "priority", "schema"],
             Self::Human => &[
                 "instructions",
                 "form",

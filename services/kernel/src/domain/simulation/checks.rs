@@ -114,7 +114,7 @@ pub fn summary(world: &World) -> Summary {
 
 fn outcome(state: &State, events: &[Event]) -> Outcome {
     let status = match &state.status {
-        Status::Running => "running".to_owned(),
+        Status::Pending | Status::Running => "running".to_owned(),
         Status::Completed(output) => format!("completed {output}"),
         Status::Faulted(fault) => format!("faulted {fault:?}"),
         Status::Cancelled => "cancelled".to_owned(),

@@ -43,6 +43,7 @@ impl World {
             traceparent: String::new(),
             attributes: BTreeMap::new(),
             origin: None,
+            priority: 0,
         };
         self.send(None, 0, What::Begin { run: Box::new(run), key: Some(KEY.to_owned()) });
         self.send(None, AGAIN_MS / 10, What::Ask);
@@ -328,7 +329,7 @@ fn cancel() -> Command {
 
 fn outcome_of(state: &State) -> Option<Result<Value, Fault>> {
     match &state.status {
-        Status::Running => None,
+        Status::Pending | Status::Running => None,
         Status::Completed(output) => Some(Ok((**output).clone())),
         Status::Faulted(fault) => Some(Err(fault.clone())),
         Status::Cancelled => Some(Err(Fault::new(Standard::Runtime, "cancelled"))),

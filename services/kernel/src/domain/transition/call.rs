@@ -26,6 +26,7 @@ impl Machine<'_> {
             Target::Platform(Function::Human) => return self.ask(entered, &arguments),
             Target::Platform(Function::Signal) => return self.await_signal(entered, &arguments),
             Target::Platform(Function::Map) => return self.map(entered, arguments),
+            Target::Platform(Function::Work) => return self.queue_work(entered, &arguments),
             _ => {}
         }
         let timeout = match &entered.task.timeout {

@@ -9,6 +9,7 @@ use crate::domain::effect::Effect;
 use crate::domain::event::Fact;
 use crate::domain::fault::{Fault, Standard};
 use crate::domain::state::{Activity, Ending, FrameId};
+use crate::domain::work::Stage;
 
 /// Why a sub-workflow is cancelled.
 const NOT_WANTED: &str = "the step that started it is over";
@@ -61,6 +62,10 @@ impl Machine<'_> {
                 Activity::Map { progress } => {
                     let (running, policy) = (progress.running.clone(), progress.parent_close);
                     running.into_values().for_each(|task| self.close_child(task, policy));
+                }
+                Activity::Work { work } if work.stage != Stage::Over => {
+                    let (key, pointer) = (work.key.clone(), frame.pointer.clone());
+                    self.record(Fact::WorkWithdrawn { key, pointer });
                 }
                 Activity::Listen { open: true, .. } => {
                     let (step, pointer) = (frame.id, frame.pointer.clone());

@@ -27,6 +27,7 @@ mod start;
 mod switch;
 mod try_catch;
 mod wake;
+mod work;
 
 pub use attributes::check as check_attributes;
 pub use signal::{PAYLOAD_BYTES_MAX, SIGNALS_MAX};
@@ -84,6 +85,7 @@ pub fn transition(
         return Err(Reject::Over);
     }
     match command {
+        Command::Accept => machine.accept()?,
         Command::Start => machine.start()?,
         Command::Continue => machine.proceed(),
         Command::Wake => machine.wake()?,
@@ -94,6 +96,10 @@ pub fn transition(
         Command::Decide { review, by, decision, reason, edits } => {
             machine.decide(&review, &by, decision, reason, edits)?;
         }
+        Command::StartWork { key, attempt, worker } => machine.start_work(&key, attempt, &worker)?,
+        Command::BeatWork { key, token } => machine.beat_work(&key, &token)?,
+        Command::CompleteWork { key, token, output } => machine.complete_work(&key, &token, output)?,
+        Command::FailWork { key, token, error, retryable } => machine.fail_work(&key, &token, error, retryable)?,
         Command::Release { review, by } => machine.release(&review, &by)?,
         Command::Delegate { review, by, to } => machine.delegate(&review, &by, &to)?,
         Command::Reassign { review, by, to } => machine.reassign(&review, &by, to)?,

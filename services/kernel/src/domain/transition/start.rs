@@ -12,11 +12,21 @@ use crate::domain::definition::Definition;
 use crate::domain::effect::Effect;
 use crate::domain::event::Fact;
 use crate::domain::fault::{Fault, Standard};
-use crate::domain::state::{Activity, Ending, Frame};
+use crate::domain::state::{Activity, Ending, Frame, Status};
 
 impl Machine<'_> {
-    pub(super) fn start(&mut self) -> Result<(), Reject> {
+    /// Takes a run in that may not start yet.
+    pub(super) fn accept(&mut self) -> Result<(), Reject> {
         if self.state.seq > 0 {
+            return Err(Reject::Stale);
+        }
+        let run = Box::new((*self.state.run).clone());
+        self.record(Fact::Accepted { run });
+        Ok(())
+    }
+
+    pub(super) fn start(&mut self) -> Result<(), Reject> {
+        if self.state.seq > 0 && self.state.status != Status::Pending {
             return Err(Reject::Stale);
         }
         let raw = self.state.run.input.clone();

@@ -58,6 +58,7 @@ impl Machine<'_> {
             Activity::Human { review } if review.next_at().is_some_and(|at| at <= self.now) => {
                 self.review_due(frame, &review.id)
             }
+            Activity::Work { work } => self.work_due(frame, work),
             _ => Ok(()),
         }
     }

@@ -186,6 +186,7 @@ fn run() -> Run {
         traceparent: String::new(),
         attributes: BTreeMap::new(),
         origin: None,
+        priority: 0,
     }
 }
 

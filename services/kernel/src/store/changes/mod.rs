@@ -2,8 +2,13 @@
 //! table, and one line for it in [`Change`], [`of`] and [`Change::write`].
 
 mod control;
+mod pending;
 mod reviews;
 mod subscriptions;
+mod work;
+
+pub use pending::PendingRow;
+pub use work::{WorkRow, work_status};
 
 pub use control::{ERROR, scope_word};
 use orrery_store::{AnyConnection, StoreError};
@@ -18,6 +23,10 @@ pub enum Change {
     Review(reviews::ReviewChange),
     /// Of what control keeps of a run.
     Control(control::ControlChange),
+    /// Of a step for workers.
+    Work(work::WorkChange),
+    /// Of a run that waits for its turn.
+    Pending(pending::PendingChange),
     /// Of who listens to what.
     Subscription(subscriptions::SubscriptionChange),
 }
@@ -26,7 +35,10 @@ pub enum Change {
 pub fn of(state: &State, event: &Event) -> Vec<Change> {
     let reviews = reviews::of(state, event).into_iter().map(Change::Review);
     let control = control::of(state, event).into_iter().map(Change::Control);
-    reviews.chain(control).chain(subscriptions::of(state, event).map(Change::Subscription)).collect()
+    let pending = pending::of(state, event).map(Change::Pending);
+    let work = work::of(state, event).map(Change::Work);
+    let subscriptions = subscriptions::of(state, event).map(Change::Subscription);
+    reviews.chain(control).chain(pending).chain(work).chain(subscriptions).collect()
 }
 
 impl Change {
@@ -34,7 +46,7 @@ impl Change {
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let review = match self {
             Self::Review(change) => Some(change),
-            Self::Control(_) | Self::Subscription(_) => None,
+            Self::Control(_) | Self::Subscription(_) | Self::Work(_) | Self::Pending(_) => None,
         };
         review.into_iter().flat_map(reviews::ReviewChange::texts_mut)
     }
@@ -44,6 +56,8 @@ impl Change {
         match self {
             Self::Review(change) => reviews::write(connection, change),
             Self::Control(change) => control::write(connection, change),
+            Self::Work(change) => work::write(connection, change),
+            Self::Pending(change) => pending::write(connection, change),
             Self::Subscription(change) => subscriptions::write(connection, change),
         }
     }

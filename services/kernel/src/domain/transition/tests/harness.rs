@@ -43,6 +43,7 @@ impl Bench {
             traceparent: String::new(),
             attributes: BTreeMap::new(),
             origin: None,
+            priority: 0,
         };
         let state = State::new(run);
         Self { definition, state, events: Vec::new(), effects: Vec::new(), now: UnixMillis(1_000_000) }

@@ -9,3 +9,4 @@ mod harness;
 mod people;
 mod restart;
 mod specification;
+mod work;

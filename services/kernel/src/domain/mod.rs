@@ -2,6 +2,7 @@
 //!
 //! K-1: nothing in here knows actors, a runtime, the bus, the database, the clock or chance.
 
+mod apply;
 pub mod command;
 pub mod consumption;
 mod control;
@@ -11,6 +12,7 @@ pub mod event;
 pub mod expression;
 pub mod fairness;
 pub mod fault;
+mod frame;
 pub mod history;
 pub mod live;
 mod numbered;
@@ -18,6 +20,7 @@ pub mod review;
 #[cfg(test)]
 mod simulation;
 pub mod state;
+mod telling;
 pub mod transition;
 pub mod trigger;
 mod within;

@@ -4,210 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use orrery_types::{ReviewId, Sha256Digest, TaskId, UnixMillis};
+use orrery_types::{ReviewId, Sha256Digest, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::{Run, Scope, Signal};
-use super::consumption::Progress;
 pub use super::control::{Ending, MapProgress, SIGNAL_KEYS_MAX, Undo};
-use super::definition::{Directive, ParentClose, Pointer, Target};
+use super::definition::Pointer;
 use super::event::{Event, Fact};
-use super::expression::Sealed;
 use super::fault::Fault;
-use super::numbered;
-use super::review::{Claim, Decision, ROUNDS_MAX, Review, Round};
-use super::work::{Stage, Work};
-
-/// Identifies a frame in its run. Given in order, never twice.
-pub type FrameId = u64;
-
-/// A list or step under way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Frame {
-    /// Its id.
-    pub id: FrameId,
-    /// The frame that holds it; none: the top-level list.
-    pub parent: Option<FrameId>,
-    /// Of the list or task in the definition.
-    pub pointer: Pointer,
-    /// For a step: how often the run had come to it before.
-    pub iteration: u32,
-    /// Attempt of the nearest `try` around it, from 1.
-    pub attempt: u32,
-    /// Input before its transformation.
-    pub raw_input: Arc<Value>,
-    /// Input after it: `$input`.
-    pub input: Arc<Value>,
-    /// Variables that it brings into sight.
-    pub variables: BTreeMap<String, Arc<Value>>,
-    /// When it began.
-    pub started_at: UnixMillis,
-    /// When it times out.
-    pub timeout_at: Option<UnixMillis>,
-    /// What goes on in it.
-    pub activity: Activity,
-}
-
-/// What goes on in a frame.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "activity", rename_all = "snake_case")]
-pub enum Activity {
-    /// A list of tasks.
-    List {
-        /// The task that runs, or comes next.
-        next: u32,
-        /// What goes into it: the output of the one before.
-        value: Arc<Value>,
-        /// Which branch of a fork it is.
-        branch: Option<u32>,
-        /// The list is over and its step has to be told.
-        done: bool,
-    },
-    /// A `do`.
-    Do,
-    /// A `for`.
-    For {
-        /// The items.
-        items: Arc<Vec<Value>>,
-        /// The round under way.
-        index: u32,
-    },
-    /// A `fork`.
-    Fork {
-        /// Outputs of the branches that are over.
-        #[serde(with = "numbered")]
-        outputs: BTreeMap<u32, Arc<Value>>,
-    },
-    /// A `try`.
-    Try {
-        /// What it is at.
-        phase: Phase,
-        /// Retries so far.
-        retries: u32,
-    },
-    /// A `wait`.
-    Wait {
-        /// Until when.
-        until: UnixMillis,
-    },
-    /// A call under way.
-    Call {
-        /// Its key.
-        key: String,
-        /// Which function.
-        function: Target,
-        /// Its arguments.
-        arguments: Arc<Value>,
-        /// What of them rests on secrets.
-        #[serde(default, skip_serializing_if = "Sealed::is_empty")]
-        sealed: Sealed,
-        /// When it gives up.
-        deadline_at: UnixMillis,
-    },
-    /// A worker outside is asked.
-    Work {
-        /// What.
-        work: Box<Work>,
-    },
-    /// A person is asked.
-    Human {
-        /// What.
-        review: Box<Review>,
-    },
-    /// A signal is wanted.
-    Signal {
-        /// Any of these.
-        names: Vec<String>,
-        /// When it gives up.
-        until: Option<UnixMillis>,
-    },
-    /// A sub-workflow runs for each item.
-    Map {
-        /// How far it is.
-        progress: Box<MapProgress>,
-    },
-    /// A step is undone, by the list inside.
-    Compensation {
-        /// What it is at.
-        phase: Phase,
-        /// Retries so far.
-        retries: u32,
-    },
-    /// Events are awaited, or dealt with.
-    Listen {
-        /// Types of the events that it may consume; empty: any.
-        types: Vec<String>,
-        /// What has come so far.
-        progress: Progress,
-        /// Events that wait for `foreach`, first in, first out; the first is under way.
-        queue: Vec<Arc<Value>>,
-        /// Events that are dealt with.
-        heard: Vec<Arc<Value>>,
-        /// What `foreach` made of them.
-        outputs: Vec<Arc<Value>>,
-        /// How many `foreach` has dealt with.
-        items: u64,
-        /// Whether more may come.
-        open: bool,
-    },
-    /// A task with what runs before and after it.
-    Extended {
-        /// The extensions that apply, by position.
-        applying: Vec<u32>,
-        /// What runs: one stage for each extension before the task, one for the task, one for each extension after it.
-        stage: u32,
-        /// The task's output, once it is over.
-        output: Option<Arc<Value>>,
-        /// Where the flow goes, if the task or an extension said.
-        then: Option<Directive>,
-    },
-    /// Another workflow runs.
-    Child {
-        /// Key of the step.
-        key: String,
-        /// Its run.
-        task: TaskId,
-        /// Its workflow.
-        workflow: (String, String, String),
-        /// Its input.
-        input: Arc<Value>,
-        /// Whether the step waits for its end.
-        wait: bool,
-        /// What becomes of it when the step is given up.
-        #[serde(default)]
-        parent_close: ParentClose,
-    },
-}
-
-impl Activity {
-    /// Whether it waits for something outside the run: a call, a person, an event, time.
-    pub(super) fn waits(&self, now: UnixMillis) -> bool {
-        match self {
-            Self::List { .. } | Self::Do | Self::For { .. } | Self::Fork { .. } | Self::Extended { .. } => false,
-            Self::Listen { open, .. } => *open,
-            Self::Try { phase, .. } | Self::Compensation { phase, .. } => matches!(phase, Phase::Backoff { .. }),
-            // Waiting for no time at all is no wait: a loop around it is as endless as one without.
-            Self::Wait { until } => *until > now,
-            _ => true,
-        }
-    }
-}
-
-/// What a `try` is at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Its body runs.
-    Body,
-    /// It waits to try again.
-    Backoff {
-        /// Until when.
-        until: UnixMillis,
-    },
-    /// Its handler runs.
-    Handler,
-}
+pub use super::frame::{Activity, Frame, FrameId, Phase};
+use super::review::{Decision, ROUNDS_MAX, Review, Round};
+use super::work::Stage;
 
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -406,98 +214,7 @@ impl State {
         !self.pauses.is_empty()
     }
 
-    /// Takes one event in.
-    pub fn apply(&mut self, event: &Event) {
-        self.seq += 1;
-        self.bytes += event.fact.bytes();
-        self.bytes_unbroken += event.fact.bytes();
-        self.audited += u64::from(event.fact.is_audited());
-        self.updated_at = event.at;
-        match &event.fact {
-            Fact::Accepted { .. } => {
-                self.status = Status::Pending;
-                self.accepted_at = Some(event.at);
-            }
-            Fact::Started { timeout_at, root, .. } => {
-                self.status = Status::Running;
-                self.started_at = event.at;
-                self.timeout_at = *timeout_at;
-                // The transformed input is the first context (specification, "Data Flow").
-                self.context = root.input.clone();
-                self.insert(root);
-            }
-            Fact::StepStarted { frame, .. } => {
-                self.count_visit(&frame.pointer);
-                if frame.activity.waits(event.at) {
-                    self.break_off();
-                }
-                self.insert(frame);
-            }
-            Fact::ListStarted { step, replaces, frame } => self.start_list(*step, *replaces, frame),
-            Fact::StepSkipped { list, next, .. } => {
-                self.steps += 1;
-                self.steps_unbroken += 1;
-                self.advance(*list, Some(*next), None);
-            }
-            Fact::StepCompleted { list, pointer, output, context, next, .. } => {
-                // Steps without a frame of their own are counted when they are over.
-                if !self.remove_children(*list) {
-                    self.count_visit(pointer);
-                }
-                if let Some(context) = context {
-                    self.context = context.clone();
-                }
-                self.advance(*list, *next, Some(output));
-            }
-            Fact::StepFailed { list, pointer, .. } => {
-                if !self.remove_children(*list) {
-                    self.count_visit(pointer);
-                }
-            }
-            Fact::ReviewClaimed { review, by } => {
-                if let Some(review) = self.review_mut(review) {
-                    review.claim = Some(Claim { by: by.clone(), at: event.at, delegated_by: None });
-                }
-            }
-            Fact::WorkStarted { key, .. }
-            | Fact::WorkHeartbeat { key, .. }
-            | Fact::WorkFailed { key, .. }
-            | Fact::WorkQueued { key, .. }
-            | Fact::WorkWithdrawn { key, .. } => self.update_work(key, event),
-            Fact::ReviewChanged { review, change } => {
-                if let Some(review) = self.review_mut(review) {
-                    review.apply(change, event.at);
-                }
-            }
-            Fact::ReviewDecided { review, decision } => self.keep_round(review, decision),
-            Fact::BranchCompleted { .. }
-            | Fact::RetryScheduled { .. }
-            | Fact::ErrorCaught { .. }
-            | Fact::StageReached { .. }
-            | Fact::FlowRedirected { .. }
-            | Fact::EventConsumed { .. }
-            | Fact::ItemCompleted { .. }
-            | Fact::QueueDropped { .. }
-            | Fact::ListeningEnded { .. } => self.apply_inside(event),
-            Fact::ReviewWithdrawn { .. } | Fact::Yielded => {}
-            Fact::Completed { output } => self.end(Status::Completed(output.clone())),
-            Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
-            Fact::Cancelled { .. } => self.end(Status::Cancelled),
-            fact => self.apply_control(fact),
-        }
-    }
-
-    fn update_work(&mut self, key: &str, event: &Event) {
-        let work = self.frames.values_mut().find_map(|frame| match &mut frame.activity {
-            Activity::Work { work } if work.key == key => Some(work),
-            _ => None,
-        });
-        if let Some(work) = work {
-            work.apply(event);
-        }
-    }
-
-    fn end(&mut self, status: Status) {
+    pub(super) fn end(&mut self, status: Status) {
         self.status = status;
         self.frames.clear();
         self.visits.clear();
@@ -514,7 +231,7 @@ impl State {
         self.bytes_unbroken = 0;
     }
 
-    fn review_mut(&mut self, id: &ReviewId) -> Option<&mut Review> {
+    pub(super) fn review_mut(&mut self, id: &ReviewId) -> Option<&mut Review> {
         self.frames.values_mut().find_map(|frame| match &mut frame.activity {
             Activity::Human { review } if review.id == *id => Some(&mut **review),
             _ => None,
@@ -522,7 +239,7 @@ impl State {
     }
 
     /// A decision that asks for changes is shown to the next review at the same place; any other one ends the rounds.
-    fn keep_round(&mut self, id: &ReviewId, decision: &Decision) {
+    pub(super) fn keep_round(&mut self, id: &ReviewId, decision: &Decision) {
         let Some(review) = self.review_mut(id) else { return };
         let place = review.place.clone();
         if review.changes.as_ref() != Some(&decision.decision) {
@@ -536,7 +253,7 @@ impl State {
         self.rounds.insert(place, Arc::new(rounds));
     }
 
-    fn count_visit(&mut self, pointer: &Pointer) {
+    pub(super) fn count_visit(&mut self, pointer: &Pointer) {
         self.steps += 1;
         self.steps_unbroken += 1;
         *self.visits.entry(pointer.clone()).or_default() += 1;
@@ -547,7 +264,7 @@ impl State {
         self.frames.insert(frame.id, frame.clone());
     }
 
-    fn start_list(&mut self, step: FrameId, replaces: bool, frame: &Frame) {
+    pub(super) fn start_list(&mut self, step: FrameId, replaces: bool, frame: &Frame) {
         let round = self.children(step).count();
         if replaces {
             self.remove_children(step);
@@ -568,7 +285,7 @@ impl State {
         self.frames.get_mut(&id).map(|frame| &mut frame.activity)
     }
 
-    fn advance(&mut self, list: FrameId, to: Option<u32>, output: Option<&Arc<Value>>) {
+    pub(super) fn advance(&mut self, list: FrameId, to: Option<u32>, output: Option<&Arc<Value>>) {
         if let Some(Activity::List { next, value, done, .. }) = self.activity_mut(list) {
             match to {
                 Some(to) => *next = to,
@@ -591,21 +308,5 @@ impl State {
         let children: Vec<FrameId> = self.children(id).map(|frame| frame.id).collect();
         children.iter().for_each(|child| self.remove(*child));
         !children.is_empty()
-    }
-}
-
-impl Frame {
-    /// The points in time at which it wants to be looked at.
-    fn due_times(&self) -> impl Iterator<Item = UnixMillis> {
-        let own = match &self.activity {
-            Activity::Wait { until } => Some(*until),
-            Activity::Human { review } => review.next_at(),
-            Activity::Signal { until, .. } => *until,
-            Activity::Work { work } => work.due().map(|(at, _)| at),
-            Activity::Try { phase: Phase::Backoff { until }, .. }
-            | Activity::Compensation { phase: Phase::Backoff { until }, .. } => Some(*until),
-            _ => None,
-        };
-        own.into_iter().chain(self.timeout_at)
     }
 }

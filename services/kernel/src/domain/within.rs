@@ -51,6 +51,12 @@ impl State {
                     *then = Some(*to);
                 }
             }
+            _ => self.apply_listening(&event.fact),
+        }
+    }
+
+    fn apply_listening(&mut self, fact: &Fact) {
+        match fact {
             Fact::EventConsumed { step, key, taken, item, queued } => {
                 self.take_event(key);
                 if let Some(Activity::Listen { progress, queue, heard, .. }) = self.activity_mut(*step) {

@@ -56,6 +56,9 @@ fn entry(tenant: &TenantId, definition: &Definition, epochs: &HashMap<i32, i64>)
         parent: None,
         depth: 0,
         traceparent: String::new(),
+        attributes: BTreeMap::new(),
+        origin: None,
+        priority: 0,
     };
     let epoch = epochs.get(&partition_of(tenant, &run.id)).copied().context("a partition is owned by another")?;
     let before = State::new(run);

@@ -48,6 +48,8 @@ pub struct Admission {
 }
 
 struct Inner {
+    /// While partitions are taken up it is not known what executes, so nothing that is pending begins.
+    is_held: bool,
     scheduler: Scheduler<Waiting>,
     executing: HashMap<TaskId, (i32, Arc<Lane>)>,
 }
@@ -65,7 +67,7 @@ fn lane(run: &Run) -> Lane {
 impl Admission {
     /// Nothing runs and nothing is pending.
     pub fn new(policy: Policy) -> Self {
-        let inner = Inner { scheduler: Scheduler::new(policy), executing: HashMap::new() };
+        let inner = Inner { is_held: false, scheduler: Scheduler::new(policy), executing: HashMap::new() };
         Self { inner: Mutex::new(inner), turned: Notify::new() }
     }
 
@@ -155,8 +157,17 @@ impl Admission {
         Ok(())
     }
 
+    /// Lets nothing that is pending begin, until it is called with `false`.
+    pub fn hold(&self, is_held: bool) {
+        self.inner.lock().is_held = is_held;
+        self.turned.notify_one();
+    }
+
     fn next(&self) -> Result<Waiting, Option<UnixMillis>> {
         let mut inner = self.inner.lock();
+        if inner.is_held {
+            return Err(None);
+        }
         match inner.scheduler.next(UnixMillis::now()) {
             Next::Ready(waiting, lane) => {
                 inner.executing.insert(waiting.run.clone(), (waiting.partition, lane));

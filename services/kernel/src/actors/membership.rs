@@ -141,11 +141,20 @@ impl Membership {
         if wanted.is_empty() {
             return Ok(());
         }
+        // Runs that execute in the partitions to come count against the limits as well.
+        self.kernel.admission.hold(true);
+        let taken = self.take_up(wanted).await;
+        self.kernel.admission.hold(false);
+        taken?;
+        self.reload()
+    }
+
+    async fn take_up(&self, wanted: Vec<(i32, i64)>) -> Result<(), Error> {
         for (partition, epoch) in self.kernel.store.take(self.me.clone(), wanted).await? {
             let taking = self.kernel.actor_of(partition)?.ask_within(TakeUp { partition, epoch }, TAKE_UP).await;
             taking.map_err(|error| crate::error::busy(&error))??;
         }
-        self.reload()
+        Ok(())
     }
 
     fn let_go(&self, partition: i32) {

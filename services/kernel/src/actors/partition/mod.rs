@@ -134,8 +134,11 @@ impl Partition {
                 }
                 let Start { run, definition, key: own } = *start;
                 key = own;
-                // A run that may not begin yet is taken in as pending.
-                act.command = self.kernel.admission.admit(&run);
+                // A run that may not begin yet is taken in as pending. One that begins paused, or anew from a step, does
+                // nothing yet or goes on with what had its turn.
+                if act.command == Command::Start {
+                    act.command = self.kernel.admission.admit(&run);
+                }
                 let fresh = || Slot::new(partition, Some((Arc::new(State::new(run)), definition)));
                 self.runs.entry(act.run.clone()).or_insert_with(fresh);
             }

@@ -111,6 +111,16 @@ impl Store {
         self.journal.run(|connection| begin(connection, work)).await
     }
 
+    /// As [`Self::journal`], for what is one statement and needs no transaction around it.
+    pub async fn journal_at_once<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.journal.run(work).await
+    }
+
     /// As [`Self::write`], but the transaction may be lost with the machine, which saves the sync to disk. For what is
     /// harmless to do again.
     pub async fn write_relaxed<T, E, F>(&self, work: F) -> Result<T, E>

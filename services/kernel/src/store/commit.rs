@@ -132,6 +132,25 @@ impl Move {
         matches!(self.run, RunChange::None)
     }
 
+    /// Whether it changes nothing but the journal.
+    pub(super) fn only_appends(&self) -> bool {
+        self.leaves_row()
+            && self.snapshot.is_none()
+            && self.errands.is_empty()
+            && self.changes.is_empty()
+            && self.outbox.is_empty()
+            && self.key.is_none()
+    }
+
+    /// The partition, and the epoch under which it must be owned.
+    pub(super) fn fence(&self) -> (i32, i64) {
+        (self.partition, self.epoch)
+    }
+
+    pub(super) fn row(&self) -> &JournalRow {
+        &self.journal
+    }
+
     /// The texts of any length, which may be replaced by references.
     pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         let row = match &mut self.run {

@@ -7,6 +7,7 @@ mod load;
 mod partitions;
 mod pauses;
 mod pending;
+mod plain;
 mod queries;
 mod reviews;
 mod rows;
@@ -20,7 +21,7 @@ mod work;
 use std::sync::Arc;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use orrery_store::{Migrations, Store, StoreError};
+use orrery_store::{AnyConnection, Dialect, Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
 pub use changes::{ERROR, PendingRow, WorkRow, work_status};
@@ -85,6 +86,12 @@ impl KernelStore {
     }
 
     async fn commit_once(&self, batch: Arc<Vec<Entry>>) -> Result<Vec<Committed>, StoreError> {
+        if self.store.dialect() == Dialect::Postgres && plain::only_appends(&batch).is_some() {
+            let write = move |connection: &mut AnyConnection| {
+                plain::commit(connection, &plain::only_appends(&batch).unwrap_or_default())
+            };
+            return self.store.journal_at_once(write).await;
+        }
         self.store.journal(move |connection| commit(connection, &batch)).await
     }
 

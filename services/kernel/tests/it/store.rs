@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_kernel::domain::command::{Command, Run};
+use orrery_kernel::domain::command::{Command, Reply, Run};
 use orrery_kernel::domain::definition::{self, Definition};
 use orrery_kernel::domain::state::State;
 use orrery_kernel::domain::transition::{Transition, transition};
@@ -149,15 +149,47 @@ async fn holds(store: KernelStore) {
     assert_eq!(store.runs("acme".into(), RunFilter::default(), page).await.unwrap().len(), 3);
 }
 
+/// Moves in the middle of a workflow change nothing but the journal, which has a way of its own on PostgreSQL.
+async fn holds_in_the_middle(store: KernelStore) {
+    let text = "document: {dsl: 1.0.0, namespace: t, name: n, version: 1.0.0}\ndo: [{a: {call: orrery.uuid}}, {b: {call: orrery.uuid}}]\n";
+    let definition = definition::parse(text).unwrap();
+    let cluster = store.beat("one".into()).await.unwrap();
+    let seen = cluster.partitions.iter().map(|(id, epoch, _)| (*id, *epoch)).collect::<Vec<_>>();
+    let epoch = store.take("one".into(), seen).await.unwrap()[0].1;
+    let (started, first) = moved(&fresh(&definition, "task_m"), &definition, Command::Start, 1_000, epoch, None);
+    assert_eq!(store.commit(vec![first]).await.unwrap(), [Committed::Done]);
+    let finish = |pointer: &str| Command::FinishCall {
+        key: format!("task_m{pointer}/0/1"),
+        outcome: Ok(Reply { output: json!({"uuid": "u"}), decisions: vec![] }),
+    };
+    let step = |epoch| moved(&started.state, &definition, finish("/do/0/a"), 2_000, epoch, None);
+    let (after, stale) = step(epoch - 1);
+    assert_eq!(store.commit(vec![stale]).await.unwrap(), [Committed::Fenced]);
+    assert!(replayed(&store, "task_m").await.unwrap() == started.state, "the fenced move left no trace");
+    assert_eq!(
+        store.commit(vec![step(epoch).1, step(epoch - 1).1]).await.unwrap(),
+        [Committed::Done, Committed::Fenced]
+    );
+    assert!(replayed(&store, "task_m").await.unwrap() == after.state);
+    assert_eq!(store.commit(vec![step(epoch).1]).await.unwrap(), [Committed::Stale], "its place is taken");
+    let stored = store.run("acme".into(), "task_m".into()).await.unwrap().unwrap();
+    assert!(stored.seq < after.state.seq as i64, "the row waits");
+    assert_eq!(store.active(stored.partition).await.unwrap(), [("acme".to_owned(), "task_m".to_owned())]);
+}
+
 #[tokio::test]
 async fn sqlite_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("kernel.db").display());
     holds(KernelStore::open(&url).await.unwrap()).await;
+    let url = format!("sqlite://{}", folder.path().join("middle.db").display());
+    holds_in_the_middle(KernelStore::open(&url).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn postgresql_keeps_the_contract() {
     let postgres = PostgresServer::start().await.unwrap();
     holds(KernelStore::open(&postgres.url()).await.unwrap()).await;
+    let postgres = PostgresServer::start().await.unwrap();
+    holds_in_the_middle(KernelStore::open(&postgres.url()).await.unwrap()).await;
 }

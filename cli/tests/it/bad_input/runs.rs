@@ -12,7 +12,8 @@ use crate::live::{Live, example, id};
 
 const ENDLESS: &str = "document: {dsl: 1.0.0, namespace: test, name: endless, version: 1.0.0}
 do:
-  - again: {set: {n: 1}, then: again}
+  - count: {set: {n: 1}}
+  - again: {switch: [{more: {when: .n == 1, then: count}}]}
 ";
 const PATIENT: &str = "document: {dsl: 1.0.0, namespace: test, name: patient, version: 1.0.0}
 do:

@@ -13,11 +13,12 @@ use super::commit::{Committed, Entry, Move};
 
 /// The moves of a batch, if all of them only append.
 pub fn only_appends(batch: &[Entry]) -> Option<Vec<&Move>> {
-    let plain = |entry| match entry {
-        &Entry::Move(ref it) if it.only_appends() => Some(&**it),
+    let plain = |entry: &'_ Entry| matches!(entry, Entry::Move(it) if it.only_appends());
+    let moves = batch.iter().filter_map(|entry| match entry {
+        Entry::Move(it) => Some(&**it),
         _ => None,
-    };
-    batch.iter().map(plain).collect()
+    });
+    batch.iter().all(plain).then(|| moves.collect())
 }
 
 /// Writes them; the statement is a transaction of its own.

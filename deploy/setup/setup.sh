@@ -64,6 +64,7 @@ missing_tools() {
         command -v "$tool" >/dev/null || echo "$tool"
     done
     command -v bwrap >/dev/null || echo bubblewrap
+    [[ -e /usr/share/zoneinfo/UTC ]] || echo tzdata
     [[ -e /usr/include/postgresql/libpq-fe.h ]] || echo libpq-dev
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo postgresql-15
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use super::{LetGo, Partition, Slot, TakeUp, Watch};
+use super::{LetGo, Partition, TakeUp, Watch};
 use crate::actors::recovery;
 use crate::domain::state::State;
 use crate::domain::transition::unfinished;
@@ -26,8 +26,7 @@ impl Handler<TakeUp> for Partition {
             actor.send_errands(recovered.errands)?;
             for (state, definition) in recovered.runs {
                 actor.kernel.admission.observe(Some(&state));
-                let id = state.run.id.clone();
-                actor.runs.insert(id, Slot::new(partition, Some((state.clone(), definition))));
+                actor.hold(&state.run.id, partition, Some((state.clone(), definition)));
                 // The timer reads its rows itself.
                 actor.perform(&state, state.wake_at(), unfinished(&state), ctx)?;
             }

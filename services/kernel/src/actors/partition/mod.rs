@@ -75,6 +75,9 @@ impl Waiting {
 /// A run in memory.
 struct Slot {
     partition: i32,
+    /// Tells it from an earlier slot of the same run: the partition may have been let go and taken up again meanwhile, and
+    /// what was under way for that one says nothing of this one.
+    incarnation: u64,
     /// None while it is read from the journal.
     held: Option<(Arc<State>, Arc<Definition>)>,
     waiting: VecDeque<Waiting>,
@@ -83,9 +86,16 @@ struct Slot {
     stale_view: bool,
 }
 
+/// A run, and the slot that was its when something was asked for it.
+#[derive(Clone)]
+struct SlotId {
+    run: TaskId,
+    incarnation: u64,
+}
+
 /// A command on its way through decision and commit.
 struct Job {
-    run: TaskId,
+    of: SlotId,
     work: Work,
     answer: Option<Answer>,
     asked: Option<Instant>,
@@ -99,6 +109,8 @@ pub struct Partition {
     /// Batches that are being decided.
     deciding: usize,
     runs: HashMap<TaskId, Slot>,
+    /// Slots so far.
+    incarnations: u64,
     /// Runs that wait, in the order in which they began to; some may be busy again or gone.
     idle: VecDeque<TaskId>,
     watchers: HashMap<TaskId, Vec<oneshot::Sender<Arc<State>>>>,
@@ -111,6 +123,7 @@ pub fn spec(kernel: Arc<Kernel>, index: i32) -> ActorSpec<Partition> {
         ready: Vec::new(),
         deciding: 0,
         runs: HashMap::new(),
+        incarnations: 0,
         idle: VecDeque::new(),
         watchers: HashMap::new(),
     };
@@ -139,12 +152,13 @@ impl Partition {
                 if act.command == Command::Start {
                     act.command = self.kernel.admission.admit(&run);
                 }
-                let fresh = || Slot::new(partition, Some((Arc::new(State::new(run)), definition)));
-                self.runs.entry(act.run.clone()).or_insert_with(fresh);
+                if !self.runs.contains_key(&act.run) {
+                    self.hold(&act.run, partition, Some((Arc::new(State::new(run)), definition)));
+                }
             }
             None if !self.runs.contains_key(&act.run) => {
-                self.runs.insert(act.run.clone(), Slot::new(partition, None));
-                self.read_back(act.tenant, act.run.clone(), ctx);
+                let slot = self.hold(&act.run, partition, None);
+                self.read_back(act.tenant, slot, ctx);
             }
             None => {}
         }
@@ -158,47 +172,61 @@ impl Partition {
         Ok(answered)
     }
 
+    /// Makes a run's slot.
+    fn hold(&mut self, run: &TaskId, partition: i32, held: Option<(Arc<State>, Arc<Definition>)>) -> SlotId {
+        self.incarnations += 1;
+        let incarnation = self.incarnations;
+        self.runs.insert(run.clone(), Slot::new(partition, incarnation, held));
+        SlotId { run: run.clone(), incarnation }
+    }
+
+    /// The slot, if it is still the run's.
+    fn slot(&mut self, of: &SlotId) -> Option<&mut Slot> {
+        self.runs.get_mut(&of.run).filter(|slot| slot.incarnation == of.incarnation)
+    }
+
     /// Reads a run that waits back from the journal.
-    fn read_back(&mut self, tenant: TenantId, run: TaskId, ctx: &mut Context<Self>) {
+    fn read_back(&mut self, tenant: TenantId, of: SlotId, ctx: &mut Context<Self>) {
         let kernel = self.kernel.clone();
-        let id = run.clone();
+        let run = of.run.clone();
         let reading = async move { kernel.load(&tenant, &run).await };
         ctx.spawn(reading.into_actor(self).map(move |loaded, actor, ctx| {
+            let Some(slot) = actor.slot(&of) else { return };
             let refusal = match loaded {
                 Ok(Some(held)) => {
-                    if let Some(slot) = actor.runs.get_mut(&id) {
-                        slot.held = Some(held);
-                    }
-                    return actor.proceed(&id, ctx);
+                    slot.held = Some(held);
+                    return actor.proceed(&of.run, ctx);
                 }
                 Ok(None) => ActError::Unknown,
                 Err(error) => error,
             };
-            actor.forget(&id, &refusal);
+            actor.forget(&of.run, &refusal);
         }));
     }
 
     /// Goes on with a run of which it is not known whether its last move was written: as after a restart, but for this one
     /// alone. Its commands wait meanwhile.
-    fn settle(&mut self, tenant: TenantId, run: TaskId, ctx: &mut Context<Self>) {
+    fn settle(&mut self, tenant: TenantId, of: SlotId, ctx: &mut Context<Self>) {
         let kernel = self.kernel.clone();
-        let id = run.clone();
+        let run = of.run.clone();
         let settling = async move { recovery::load_one(&kernel, &tenant, &run).await };
         ctx.spawn(settling.into_actor(self).map(move |(loaded, errands), actor, ctx| {
+            let Some(slot) = actor.slot(&of) else { return };
+            if let Ok(Some(held)) = &loaded {
+                slot.held = Some(held.clone());
+            }
             if let Err(error) = actor.send_errands(errands) {
                 return ctx.fail(error);
             }
             match loaded {
-                Ok(Some((state, definition))) => {
-                    let Some(slot) = actor.runs.get_mut(&id) else { return };
-                    slot.held = Some((state.clone(), definition));
+                Ok(Some((state, _))) => {
                     if let Err(error) = actor.perform(&state, None, unfinished(&state), ctx) {
                         return ctx.fail(error);
                     }
-                    actor.proceed(&id, ctx);
+                    actor.proceed(&of.run, ctx);
                 }
-                Ok(None) => actor.forget(&id, &ActError::Unknown),
-                Err(error) => actor.forget(&id, &error),
+                Ok(None) => actor.forget(&of.run, &ActError::Unknown),
+                Err(error) => actor.forget(&of.run, &error),
             }
         }));
     }
@@ -239,9 +267,10 @@ impl Partition {
             return self.forget(id, &ActError::Moved);
         };
         slot.busy = true;
+        let of = SlotId { run: id.clone(), incarnation: slot.incarnation };
         let Waiting { command, key, answer, asked } = waiting;
         let work = Work { state, definition, epoch, command, key };
-        self.ready.push(Job { run: id.clone(), work, answer, asked });
+        self.ready.push(Job { of, work, answer, asked });
         self.decide(ctx);
     }
 
@@ -252,7 +281,7 @@ impl Partition {
         }
         self.deciding += 1;
         let batch = self.ready.drain(..self.ready.len().min(BATCH_MAX));
-        let (works, jobs): (Vec<_>, Vec<_>) = batch.map(|job| (job.work, (job.run, job.answer, job.asked))).unzip();
+        let (works, jobs): (Vec<_>, Vec<_>) = batch.map(|job| (job.work, (job.of, job.answer, job.asked))).unzip();
         let kernel = self.kernel.clone();
         let deciding = work::decide(kernel.clone(), works).into_actor(self).then(move |decided, actor, ctx| {
             actor.deciding -= 1;
@@ -260,8 +289,8 @@ impl Partition {
             work::commit(kernel, decided).into_actor(actor)
         });
         ctx.spawn(deciding.map(move |outcomes, actor, ctx| {
-            for ((run, answer, asked), outcome) in jobs.into_iter().zip(outcomes) {
-                actor.finish(&run, outcome, answer, ctx);
+            for ((of, answer, asked), outcome) in jobs.into_iter().zip(outcomes) {
+                actor.finish(&of, outcome, answer, ctx);
                 if let Some(asked) = asked {
                     metrics::histogram!(STEP_DURATION).record(asked.elapsed().as_secs_f64());
                 }
@@ -269,9 +298,11 @@ impl Partition {
         }));
     }
 
-    fn finish(&mut self, id: &TaskId, outcome: Outcome, answer: Option<Answer>, ctx: &mut Context<Self>) {
-        let Some(slot) = self.runs.get_mut(id) else {
-            // The partition was let go meanwhile. What was committed is committed; the new owner acts on it.
+    fn finish(&mut self, of: &SlotId, outcome: Outcome, answer: Option<Answer>, ctx: &mut Context<Self>) {
+        let id = &of.run;
+        let Some(slot) = self.runs.get_mut(id).filter(|slot| slot.incarnation == of.incarnation) else {
+            // The partition was let go meanwhile. What was committed is committed; the new owner acts on it, this process
+            // again perhaps.
             let result = match outcome {
                 Ok(Some(moved)) => Ok(Arc::new(moved.transition.state)),
                 Ok(None) => Err(ActError::Moved),
@@ -312,7 +343,7 @@ impl Partition {
             // Whether the move was written is not known: the journal says what is true.
             Err(error @ ActError::Failed(_)) => {
                 if let Some((state, _)) = slot.held.take() {
-                    self.settle(state.run.tenant.clone(), id.clone(), ctx);
+                    self.settle(state.run.tenant.clone(), of.clone(), ctx);
                 }
                 Err(error)
             }
@@ -407,8 +438,8 @@ impl Partition {
 }
 
 impl Slot {
-    fn new(partition: i32, held: Option<(Arc<State>, Arc<Definition>)>) -> Self {
-        Self { partition, held, waiting: VecDeque::new(), busy: false, stale_view: false }
+    fn new(partition: i32, incarnation: u64, held: Option<(Arc<State>, Arc<Definition>)>) -> Self {
+        Self { partition, incarnation, held, waiting: VecDeque::new(), busy: false, stale_view: false }
     }
 }
 

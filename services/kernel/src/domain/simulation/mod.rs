@@ -91,6 +91,7 @@ fn every_flaw_is_caught() {
         Flaw::KeepsErrandsInMemory,
         Flaw::LeavesOrphans,
         Flaw::ForgetsUnknownCommits,
+        Flaw::TakesAnyAnswer,
         Flaw::ProviderForgetsKeys,
         Flaw::ClockFarAhead,
     ] {

@@ -89,8 +89,10 @@ impl World {
             return;
         }
         let id = run.id.clone();
-        let fresh = || Slot { state: State::new(run), busy: false, waiting: VecDeque::new() };
-        let slot = self.processes[process].runs.entry(id.clone()).or_insert_with(fresh);
+        if !self.processes[process].runs.contains_key(&id) {
+            self.hold(process, State::new(run));
+        }
+        let slot = self.processes[process].runs.get_mut(&id).unwrap();
         slot.waiting.push_back((Command::Start, key));
         self.proceed(process, &id);
     }
@@ -115,10 +117,16 @@ impl World {
         self.proceed(process, &run);
     }
 
+    fn hold(&mut self, process: usize, state: State) {
+        self.incarnations += 1;
+        let id = state.run.id.clone();
+        let slot = Slot { incarnation: self.incarnations, state, busy: false, waiting: VecDeque::new() };
+        self.processes[process].runs.insert(id, slot);
+    }
+
     /// Takes a run into memory, and up again what it has under way.
     pub(super) fn read_back(&mut self, process: usize, state: State, goes_on: bool) {
-        let slot = Slot { state: state.clone(), busy: false, waiting: VecDeque::new() };
-        self.processes[process].runs.insert(state.run.id.clone(), slot);
+        self.hold(process, state.clone());
         self.perform(process, &state, if goes_on { unfinished(&state) } else { Vec::new() });
     }
 
@@ -162,12 +170,13 @@ impl World {
             Ok(moved) if moved.events.is_empty() => {}
             Ok(moved) => {
                 slot.busy = true;
+                let incarnation = slot.incarnation;
                 let epoch = self.processes[process].epochs.get(&partition_of(id)).copied().unwrap_or(0);
                 if self.has(Flaw::ActsBeforeCommit) {
                     self.perform(process, &moved.state, moved.effects.clone());
                 }
                 let life = (process, self.processes[process].life);
-                self.send(Some(life), 0, What::Commit { moved: Box::new(moved), epoch, key, command });
+                self.send(Some(life), 0, What::Commit { incarnation, moved: Box::new(moved), epoch, key, command });
             }
         }
         true

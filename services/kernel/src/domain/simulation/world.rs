@@ -57,6 +57,7 @@ pub enum Flaw {
     KeepsErrandsInMemory,
     LeavesOrphans,
     ForgetsUnknownCommits,
+    TakesAnyAnswer,
     ProviderForgetsKeys,
     ClockFarAhead,
 }
@@ -93,6 +94,8 @@ pub(super) enum What {
         errand: Effect,
     },
     Commit {
+        /// Of the slot that waits for it.
+        incarnation: u64,
         moved: Box<Transition>,
         epoch: u64,
         key: Option<String>,
@@ -108,6 +111,8 @@ pub(super) enum What {
 
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// Tells it from earlier slots of the run.
+    pub(super) incarnation: u64,
     pub(super) state: State,
     pub(super) busy: bool,
     pub(super) waiting: VecDeque<(Command, Option<String>)>,
@@ -139,6 +144,8 @@ pub struct World {
     faults: Faults,
     pub(super) flaw: Option<Flaw>,
     pub(super) asked: u32,
+    /// Slots so far, of all processes.
+    pub(super) incarnations: u64,
 }
 
 impl World {
@@ -158,6 +165,7 @@ impl World {
             faults,
             flaw,
             asked: 0,
+            incarnations: 0,
         };
         for partition in 0..PARTITIONS {
             world.take_over(partition, usize::from(partition) % PROCESSES);
@@ -253,16 +261,24 @@ impl World {
             What::Deliver { run, command } => self.deliver(from, run, command),
             What::Call { run, call } => self.call(from, &run, &call),
             What::Errand { id, errand } => self.errand(from, &id, errand),
-            What::Commit { moved, epoch, key, command } => {
+            What::Commit { incarnation, moved, epoch, key, command } => {
                 let Some((process, _)) = from else { return };
+                let waits = |slot: &Slot| slot.incarnation == incarnation;
+                let awaited = self.processes[process].runs.get(&moved.state.run.id).is_some_and(waits)
+                    || self.has(Flaw::TakesAnyAnswer);
                 if self.turns < self.faults.until_turn && self.chance.percent(self.faults.lost_commits) {
                     if self.chance.percent(50) {
                         self.commit(&moved, epoch, key.as_deref());
                     }
-                    return self.unknown(process, &moved.state.run.id, command);
+                    if awaited {
+                        self.unknown(process, &moved.state.run.id, command);
+                    }
+                    return;
                 }
                 let outcome = self.commit(&moved, epoch, key.as_deref());
-                self.committed(process, *moved, epoch, outcome);
+                if awaited {
+                    self.committed(process, *moved, epoch, outcome);
+                }
             }
         }
     }

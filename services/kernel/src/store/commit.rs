@@ -31,6 +31,15 @@ pub enum Entry {
     ErrandDone(String),
 }
 
+impl Entry {
+    pub(super) fn as_move(&self) -> Option<&Move> {
+        match self {
+            Self::Move(it) => Some(it),
+            Self::View(_) | Self::ErrandDone(_) => None,
+        }
+    }
+}
+
 /// One move of one run.
 #[derive(Debug, Clone)]
 pub struct Move {
@@ -212,13 +221,7 @@ pub fn commit(connection: &mut AnyConnection, batch: &[Entry]) -> Result<Vec<Com
 /// The epochs of the partitions of a batch. They cannot change before the transaction ends: PostgreSQL holds their rows,
 /// SQLite the whole database.
 fn fence(connection: &mut AnyConnection, batch: &[Entry]) -> Result<HashMap<i32, i64>, StoreError> {
-    let mut ids: Vec<i32> = batch
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::Move(it) => Some(it.partition),
-            _ => None,
-        })
-        .collect();
+    let mut ids: Vec<i32> = batch.iter().filter_map(|entry| Some(entry.as_move()?.partition)).collect();
     ids.sort_unstable();
     ids.dedup();
     if ids.is_empty() {

@@ -18,15 +18,9 @@ pub fn append<'a>(
 ) -> Result<(), StoreError> {
     match connection {
         AnyConnection::Postgres(postgres) => {
-            let mut insert = Append::default();
-            for row in rows {
-                insert.runs.push(&row.run_id);
-                insert.seqs.push(row.seq);
-                insert.events.push(&row.events);
-                insert.times.push(row.at_ms);
-            }
-            if !insert.runs.is_empty() {
-                insert.execute(postgres)?;
+            let columns = Columns::of(rows);
+            if !columns.runs.is_empty() {
+                Append(columns).execute(postgres)?;
             }
         }
         AnyConnection::Sqlite(sqlite) => {
@@ -38,15 +32,46 @@ pub fn append<'a>(
     Ok(())
 }
 
-/// One statement for any number of rows, so that PostgreSQL plans it once: a list of values would be another statement
-/// for each length.
+/// The columns of rows, each as one array.
 #[derive(Debug, Default)]
-struct Append<'a> {
+pub(super) struct Columns<'a> {
     runs: Vec<&'a str>,
     seqs: Vec<i64>,
     events: Vec<&'a str>,
     times: Vec<i64>,
 }
+
+impl<'a> Columns<'a> {
+    /// Their names, in the order in which they are bound.
+    pub(super) const NAMES: &'static str = "run_id, seq, events, at_ms";
+
+    pub(super) fn of(rows: impl Iterator<Item = &'a JournalRow>) -> Self {
+        let mut columns = Self::default();
+        for row in rows {
+            columns.runs.push(&row.run_id);
+            columns.seqs.push(row.seq);
+            columns.events.push(&row.events);
+            columns.times.push(row.at_ms);
+        }
+        columns
+    }
+
+    /// Binds them, as arguments of `unnest`.
+    pub(super) fn bind<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Array<Text>, _>(&self.runs)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.seqs)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.events)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.times)
+    }
+}
+
+/// One statement for any number of rows, so that PostgreSQL plans it once: a list of values would be another statement
+/// for each length.
+#[derive(Debug)]
+struct Append<'a>(Columns<'a>);
 
 impl QueryId for Append<'_> {
     type QueryId = Append<'static>;
@@ -55,14 +80,10 @@ impl QueryId for Append<'_> {
 
 impl QueryFragment<Pg> for Append<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO journal (run_id, seq, events, at_ms) SELECT * FROM unnest(");
-        out.push_bind_param::<Array<Text>, _>(&self.runs)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.seqs)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.events)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.times)?;
+        out.push_sql("INSERT INTO journal (");
+        out.push_sql(Columns::NAMES);
+        out.push_sql(") SELECT * FROM unnest(");
+        self.0.bind(&mut out)?;
         out.push_sql(")");
         Ok(())
     }

@@ -86,11 +86,8 @@ impl KernelStore {
     }
 
     async fn commit_once(&self, batch: Arc<Vec<Entry>>) -> Result<Vec<Committed>, StoreError> {
-        if self.store.dialect() == Dialect::Postgres && plain::only_appends(&batch).is_some() {
-            let write = move |connection: &mut AnyConnection| {
-                plain::commit(connection, &plain::only_appends(&batch).unwrap_or_default())
-            };
-            return self.store.journal_at_once(write).await;
+        if self.store.dialect() == Dialect::Postgres && plain::only_appends(&batch) {
+            return self.store.journal_at_once(move |connection| plain::append(connection, &batch)).await;
         }
         self.store.journal(move |connection| commit(connection, &batch)).await
     }

@@ -1,58 +1,44 @@
 //! The commit of moves that only append to the journal, as those in the middle of a workflow do, on PostgreSQL: fence and
 //! append are one statement and so one round trip, where a transaction takes four.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Integer, Text};
+use diesel::sql_types::{Array, BigInt, Integer};
 use orrery_store::{AnyConnection, StoreError};
 
-use super::commit::{Committed, Entry, Move};
+use super::commit::{Committed, Entry, Move, commit};
+use super::journal::Columns;
 
-/// The moves of a batch, if all of them only append.
-pub fn only_appends(batch: &[Entry]) -> Option<Vec<&Move>> {
-    let plain = |entry: &'_ Entry| matches!(entry, Entry::Move(it) if it.only_appends());
-    let moves = batch.iter().filter_map(|entry| match entry {
-        Entry::Move(it) => Some(&**it),
-        _ => None,
-    });
-    batch.iter().all(plain).then(|| moves.collect())
+/// Whether all that a batch holds is moves that only append.
+pub fn only_appends(batch: &[Entry]) -> bool {
+    batch.iter().all(|entry| matches!(entry, Entry::Move(it) if it.only_appends()))
 }
 
-/// Writes them; the statement is a transaction of its own.
-pub fn commit(connection: &mut AnyConnection, moves: &[&Move]) -> Result<Vec<Committed>, StoreError> {
-    let AnyConnection::Postgres(postgres) = connection else { return Ok(Vec::new()) };
-    let mut append = FencedAppend::default();
+/// Writes such a batch; the statement is a transaction of its own.
+pub fn append(connection: &mut AnyConnection, batch: &[Entry]) -> Result<Vec<Committed>, StoreError> {
+    let AnyConnection::Postgres(postgres) = connection else { return commit(connection, batch) };
+    let moves: Vec<&Move> = batch.iter().filter_map(Entry::as_move).collect();
     // Two epochs of one partition cannot both be the present one; the statement finds out which, if any.
-    let fences: BTreeMap<(i32, i64), ()> = moves.iter().map(|it| (it.fence(), ())).collect();
-    (append.partitions, append.epochs) = fences.into_keys().unzip();
-    for it in moves {
-        let ((partition, epoch), row) = (it.fence(), it.row());
-        append.of.push(partition);
-        append.under.push(epoch);
-        append.runs.push(&row.run_id);
-        append.seqs.push(row.seq);
-        append.events.push(&row.events);
-        append.times.push(row.at_ms);
-    }
-    let owned: Vec<(i32, i64)> = append.load(postgres)?;
-    let outcome = |it: &&Move| if owned.contains(&it.fence()) { Committed::Done } else { Committed::Fenced };
-    Ok(moves.iter().map(outcome).collect())
+    let fences: BTreeSet<(i32, i64)> = moves.iter().map(|it| it.fence()).collect();
+    let (partitions, epochs) = fences.into_iter().unzip();
+    let (of, under) = moves.iter().map(|it| it.fence()).unzip();
+    let rows = Columns::of(moves.iter().map(|it| it.row()));
+    let owned: Vec<(i32, i64)> = FencedAppend { partitions, epochs, of, under, rows }.load(postgres)?;
+    let outcome = |it: &Move| if owned.contains(&it.fence()) { Committed::Done } else { Committed::Fenced };
+    Ok(moves.into_iter().map(outcome).collect())
 }
 
 /// Gives the partitions and epochs that hold.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct FencedAppend<'a> {
     partitions: Vec<i32>,
     epochs: Vec<i64>,
     of: Vec<i32>,
     under: Vec<i64>,
-    runs: Vec<&'a str>,
-    seqs: Vec<i64>,
-    events: Vec<&'a str>,
-    times: Vec<i64>,
+    rows: Columns<'a>,
 }
 
 impl QueryId for FencedAppend<'_> {
@@ -74,20 +60,17 @@ impl QueryFragment<Pg> for FencedAppend<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.epochs)?;
         out.push_sql(") AS f (id, epoch) ON p.id = f.id AND p.epoch = f.epoch FOR SHARE OF p), ");
-        out.push_sql("written AS (INSERT INTO journal (run_id, seq, events, at_ms) ");
-        out.push_sql("SELECT r.run_id, r.seq, r.events, r.at_ms FROM unnest(");
+        out.push_sql("written AS (INSERT INTO journal (");
+        out.push_sql(Columns::NAMES);
+        out.push_sql(") SELECT r.run_id, r.seq, r.events, r.at_ms FROM unnest(");
         out.push_bind_param::<Array<Integer>, _>(&self.of)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.under)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.runs)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.seqs)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.events)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.times)?;
-        out.push_sql(") AS r (partition, epoch, run_id, seq, events, at_ms) ");
+        self.rows.bind(&mut out)?;
+        out.push_sql(") AS r (partition, epoch, ");
+        out.push_sql(Columns::NAMES);
+        out.push_sql(") ");
         out.push_sql("JOIN owned o ON o.id = r.partition AND o.epoch = r.epoch) SELECT id, epoch FROM owned");
         Ok(())
     }

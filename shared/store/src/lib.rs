@@ -1,6 +1,7 @@
 //! Connections to SQLite (embedded default) and PostgreSQL behind one type, transactions off the actors' threads,
-//! migrations, and the transactional outbox. Knows no table but the outbox.
+//! migrations, rows by column, and the transactional outbox. Knows no table but the outbox.
 
+pub mod columns;
 mod connection;
 mod error;
 pub mod outbox;

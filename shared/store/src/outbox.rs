@@ -21,16 +21,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
 use futures::stream::{self, StreamExt as _};
 use orrery_bus::Bus;
 use orrery_supervise::TaskSpec;
 use orrery_types::UnixMillis;
 use tokio::sync::{Notify, watch};
 
+use crate::columns::{Arguments, Columns, Insert};
 use crate::{AnyConnection, Store, StoreError};
 
 diesel::table! {
@@ -50,6 +49,8 @@ const BATCH: i64 = 256;
 const IN_FLIGHT: usize = 64;
 /// A look at the table even if nobody said that there is something in it.
 const IDLE: Duration = Duration::from_secs(1);
+/// Shortest time between two looks: under load, what came meanwhile is read, published and marked together.
+const PACE: Duration = Duration::from_millis(20);
 /// Pause after a failed publish.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -84,30 +85,31 @@ struct Row {
 }
 
 /// Adds messages inside the caller's transaction. Call [`Pump::wake`] after it has committed.
-pub fn insert(connection: &mut AnyConnection, messages: &[Message]) -> QueryResult<()> {
+pub fn insert<'a>(connection: &mut AnyConnection, messages: impl IntoIterator<Item = &'a Message>) -> QueryResult<()> {
+    let messages: Vec<&Message> = messages.into_iter().collect();
     if messages.is_empty() {
         return Ok(());
     }
     match connection {
-        AnyConnection::Postgres(postgres) => Append::of(messages).execute(postgres).map(drop),
+        AnyConnection::Postgres(postgres) => Insert(MessageColumns::of(&messages)).execute(postgres).map(drop),
         AnyConnection::Sqlite(sqlite) => messages
-            .iter()
+            .into_iter()
             .try_for_each(|message| diesel::insert_into(outbox::table).values(message).execute(sqlite).map(drop)),
     }
 }
 
-/// One statement for any number of rows, so that PostgreSQL plans it once: a list of values would be another statement
-/// for each length.
+/// Messages by column.
 #[derive(Debug)]
-struct Append<'a> {
+pub struct MessageColumns<'a> {
     subjects: Vec<&'a str>,
     ids: Vec<&'a str>,
     payloads: Vec<&'a [u8]>,
     times: Vec<i64>,
 }
 
-impl<'a> Append<'a> {
-    fn of(messages: &'a [Message]) -> Self {
+impl<'a> MessageColumns<'a> {
+    /// The columns of messages, in their order.
+    pub fn of(messages: &[&'a Message]) -> Self {
         Self {
             subjects: messages.iter().map(|it| it.subject.as_str()).collect(),
             ids: messages.iter().map(|it| it.message_id.as_str()).collect(),
@@ -117,27 +119,17 @@ impl<'a> Append<'a> {
     }
 }
 
-impl QueryId for Append<'_> {
-    type QueryId = Append<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
+impl Columns for MessageColumns<'_> {
+    const TABLE: &'static str = "outbox";
+    const NAMES: &'static str = "subject, message_id, payload, created_ms";
 
-impl QueryFragment<Pg> for Append<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO outbox (subject, message_id, payload, created_ms) SELECT * FROM unnest(");
-        out.push_bind_param::<Array<Text>, _>(&self.subjects)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.ids)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.payloads)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.times)?;
-        out.push_sql(")");
-        Ok(())
+    fn bind<'b>(&'b self, arguments: &mut Arguments<'_, 'b>) -> QueryResult<()> {
+        arguments.column::<Text, _>(&self.subjects)?;
+        arguments.column::<Text, _>(&self.ids)?;
+        arguments.column::<Binary, _>(&self.payloads)?;
+        arguments.column::<BigInt, _>(&self.times)
     }
 }
-
-impl RunQueryDsl<PgConnection> for Append<'_> {}
 
 /// How many messages have not been acknowledged.
 pub fn pending(connection: &mut AnyConnection) -> QueryResult<i64> {
@@ -200,6 +192,7 @@ impl Pump {
             if swept.elapsed() >= SWEEP && self.sweep().await? < SWEEP_ROWS {
                 swept = Instant::now();
             }
+            let looked = tokio::time::Instant::now();
             let rows = self.oldest().await?;
             if rows.is_empty() {
                 // Timing out is the other, equally good reason to look again.
@@ -212,6 +205,8 @@ impl Pump {
             self.mark(acknowledged).await?;
             if failed {
                 tokio::time::sleep(RETRY).await;
+            } else if (sent as i64) < BATCH {
+                tokio::time::sleep_until(looked + PACE).await;
             }
         }
     }

@@ -130,7 +130,7 @@ impl Move {
             journal: JournalRow::of(after.run.id.as_str(), after.seq, &moved.events)?,
             snapshot,
             errands: ErrandRow::all(after, &moved.effects)?,
-            changes: own(&moved.events).iter().flat_map(|event| changes::of(after, event)).collect(),
+            changes: changes::of_all(before, after, own(&moved.events)),
             outbox,
             key,
         })
@@ -141,14 +141,21 @@ impl Move {
         matches!(self.run, RunChange::None)
     }
 
-    /// Whether it changes nothing but the journal.
-    pub(super) fn only_appends(&self) -> bool {
-        self.leaves_row()
-            && self.snapshot.is_none()
+    /// Whether it writes nothing but the journal, the run's row and messages.
+    pub(super) fn is_plain(&self) -> bool {
+        self.snapshot.is_none()
             && self.errands.is_empty()
             && self.changes.is_empty()
-            && self.outbox.is_empty()
             && self.key.is_none()
+            && !self.run.row().is_some_and(views::may_have_snapshot)
+    }
+
+    pub(super) fn run_row(&self) -> Option<&RunRow> {
+        self.run.row()
+    }
+
+    pub(super) fn messages(&self) -> &[Message] {
+        &self.outbox
     }
 
     /// The partition, and the epoch under which it must be owned.
@@ -213,8 +220,7 @@ pub fn commit(connection: &mut AnyConnection, batch: &[Entry]) -> Result<Vec<Com
             change.write(connection)?;
         }
     }
-    let messages: Vec<Message> = written.iter().flat_map(|it| it.outbox.iter().cloned()).collect();
-    outbox::insert(connection, &messages)?;
+    outbox::insert(connection, written.iter().flat_map(|it| &it.outbox))?;
     Ok(outcomes)
 }
 

@@ -1,9 +1,8 @@
 //! The journal: one row for each move, holding its events in order. The truth about every run.
 
-use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{BigInt, Text};
+use orrery_store::columns::{Arguments, Columns, Insert};
 use orrery_store::{AnyConnection, StoreError};
 
 use super::KernelStore;
@@ -18,9 +17,9 @@ pub fn append<'a>(
 ) -> Result<(), StoreError> {
     match connection {
         AnyConnection::Postgres(postgres) => {
-            let columns = Columns::of(rows);
+            let columns = JournalColumns::of(rows);
             if !columns.runs.is_empty() {
-                Append(columns).execute(postgres)?;
+                Insert(columns).execute(postgres)?;
             }
         }
         AnyConnection::Sqlite(sqlite) => {
@@ -32,19 +31,16 @@ pub fn append<'a>(
     Ok(())
 }
 
-/// The columns of rows, each as one array.
+/// Rows of the journal by column.
 #[derive(Debug, Default)]
-pub(super) struct Columns<'a> {
+pub(super) struct JournalColumns<'a> {
     runs: Vec<&'a str>,
     seqs: Vec<i64>,
     events: Vec<&'a str>,
     times: Vec<i64>,
 }
 
-impl<'a> Columns<'a> {
-    /// Their names, in the order in which they are bound.
-    pub(super) const NAMES: &'static str = "run_id, seq, events, at_ms";
-
+impl<'a> JournalColumns<'a> {
     pub(super) fn of(rows: impl Iterator<Item = &'a JournalRow>) -> Self {
         let mut columns = Self::default();
         for row in rows {
@@ -55,41 +51,19 @@ impl<'a> Columns<'a> {
         }
         columns
     }
+}
 
-    /// Binds them, as arguments of `unnest`.
-    pub(super) fn bind<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_bind_param::<Array<Text>, _>(&self.runs)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.seqs)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.events)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<BigInt>, _>(&self.times)
+impl Columns for JournalColumns<'_> {
+    const TABLE: &'static str = "journal";
+    const NAMES: &'static str = "run_id, seq, events, at_ms";
+
+    fn bind<'b>(&'b self, arguments: &mut Arguments<'_, 'b>) -> QueryResult<()> {
+        arguments.column::<Text, _>(&self.runs)?;
+        arguments.column::<BigInt, _>(&self.seqs)?;
+        arguments.column::<Text, _>(&self.events)?;
+        arguments.column::<BigInt, _>(&self.times)
     }
 }
-
-/// One statement for any number of rows, so that PostgreSQL plans it once: a list of values would be another statement
-/// for each length.
-#[derive(Debug)]
-struct Append<'a>(Columns<'a>);
-
-impl QueryId for Append<'_> {
-    type QueryId = Append<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl QueryFragment<Pg> for Append<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("INSERT INTO journal (");
-        out.push_sql(Columns::NAMES);
-        out.push_sql(") SELECT * FROM unnest(");
-        self.0.bind(&mut out)?;
-        out.push_sql(")");
-        Ok(())
-    }
-}
-
-impl RunQueryDsl<PgConnection> for Append<'_> {}
 
 impl KernelStore {
     /// Rows of a run that hold events after a sequence number. A row's own number is that of its last event, so the first

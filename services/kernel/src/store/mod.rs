@@ -21,7 +21,7 @@ mod work;
 use std::sync::Arc;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use orrery_store::{AnyConnection, Dialect, Migrations, Store, StoreError};
+use orrery_store::{Dialect, Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
 pub use changes::{ERROR, PendingRow, WorkRow, work_status};
@@ -86,8 +86,8 @@ impl KernelStore {
     }
 
     async fn commit_once(&self, batch: Arc<Vec<Entry>>) -> Result<Vec<Committed>, StoreError> {
-        if self.store.dialect() == Dialect::Postgres && plain::only_appends(&batch) {
-            return self.store.journal_at_once(move |connection| plain::append(connection, &batch)).await;
+        if self.store.dialect() == Dialect::Postgres && plain::is_plain(&batch) {
+            return self.store.journal_at_once(move |connection| plain::write(connection, &batch)).await;
         }
         self.store.journal(move |connection| commit(connection, &batch)).await
     }

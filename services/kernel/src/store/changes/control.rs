@@ -24,6 +24,13 @@ pub enum ControlChange {
     Version { run: String, version: String, hash: String },
 }
 
+impl ControlChange {
+    /// Whether it lets a run go that may be held.
+    pub(super) fn releases_all(&self) -> bool {
+        matches!(self, Self::Released { scope: None, .. })
+    }
+}
+
 /// How a scope is stored.
 pub fn scope_word(scope: Scope) -> &'static str {
     match scope {

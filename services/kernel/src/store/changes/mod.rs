@@ -13,7 +13,7 @@ pub use work::{WorkRow, work_status};
 pub use control::{ERROR, scope_word};
 use orrery_store::{AnyConnection, StoreError};
 
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Fact};
 use crate::domain::state::State;
 
 /// One change of one row.
@@ -31,8 +31,17 @@ pub enum Change {
     Subscription(subscriptions::SubscriptionChange),
 }
 
+/// The changes that a move makes, with the states before and after it.
+pub fn of_all(before: &State, after: &State, events: &[Event]) -> Vec<Change> {
+    let changes = events.iter().flat_map(|event| of(after, event));
+    // Nearly no run is ever paused, and each ends.
+    let held = before.is_paused() || events.iter().any(|event| matches!(event.fact, Fact::Suspended { .. }));
+    let for_nothing = |change: &Change| !held && matches!(change, Change::Control(it) if it.releases_all());
+    changes.filter(|change| !for_nothing(change)).collect()
+}
+
 /// The changes that an event makes; `state` is the state after the move.
-pub fn of(state: &State, event: &Event) -> Vec<Change> {
+fn of(state: &State, event: &Event) -> Vec<Change> {
     let reviews = reviews::of(state, event).into_iter().map(Change::Review);
     let control = control::of(state, event).into_iter().map(Change::Control);
     let pending = pending::of(state, event).map(Change::Pending);

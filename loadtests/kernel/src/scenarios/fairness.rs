@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::future::try_join_all;
 use orrery_bus::{CallContext, verbs};
+use orrery_kernel::domain::command::Command;
 use orrery_proto::v1::{ListTasksRequest, TaskStatus};
 use serde::Serialize;
 
@@ -82,7 +83,7 @@ async fn measure(options: &Options, database: Database) -> anyhow::Result<Row> {
     let idle = send(&system, window).await?;
     system.stop()?;
     let queued = options.runs.unwrap_or(RUNS);
-    fill(system.database_url(), TENANT, &[backlog], queued).await?;
+    fill(system.database_url(), TENANT, &[backlog], queued, &Command::Accept).await?;
     system.launch().await?;
     // The first ones also wait for the recovery, which is not what is measured.
     send(&system, window / 4).await?;
@@ -120,7 +121,7 @@ async fn send(system: &Arc<Orrery>, window: Duration) -> anyhow::Result<Latency>
 }
 
 async fn has_work(system: &Orrery) -> anyhow::Result<bool> {
-    let statuses = vec![TaskStatus::Running.into()];
+    let statuses = vec![TaskStatus::Pending.into()];
     let request = ListTasksRequest { caller: Some(caller(TENANT)), statuses, limit: 1, ..ListTasksRequest::default() };
     let context = CallContext::within(Duration::from_secs(60));
     Ok(!system.bus().call(verbs::kernel::LIST, &context, &request).await?.tasks.is_empty())

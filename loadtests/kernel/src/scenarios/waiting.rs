@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::future::join_all;
 use orrery_bus::{CallContext, verbs};
+use orrery_kernel::domain::command::Command;
 use orrery_proto::v1::{DecideReviewRequest, ListReviewsRequest};
 use orrery_testkit::eventually_within;
 use serde::Serialize;
@@ -103,7 +104,7 @@ async fn measure(options: &Options, database: Database) -> anyhow::Result<Row> {
     system.stop()?;
     let waiting = options.runs.unwrap_or(RUNS);
     let began = Instant::now();
-    fill(system.database_url(), TENANT, &sources, waiting).await?;
+    fill(system.database_url(), TENANT, &sources, waiting, &Command::Start).await?;
     let fill_s = began.elapsed().as_secs_f64();
     let began = Instant::now();
     system.launch().await?;

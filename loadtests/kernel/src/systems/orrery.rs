@@ -149,9 +149,6 @@ impl Orrery {
         let task = self.bus.call(verbs::kernel::START, &CallContext::within(PATIENCE), &request).await?;
         let started = began.elapsed();
         self.wait(tenant, &task.id).await?;
-        if tenant == TENANT {
-            tell(&self.unpublished, task.id);
-        }
         Ok((started, began.elapsed()))
     }
 
@@ -161,6 +158,9 @@ impl Orrery {
         let request = WaitTaskRequest { caller: Some(caller(tenant)), task_id: task.to_owned(), within_ms };
         let task = self.bus.call(verbs::kernel::WAIT, &CallContext::within(PATIENCE), &request).await?;
         ensure!(task.status() == TaskStatus::Completed, "{} is {:?}: {}", task.id, task.status(), task.error_json);
+        if tenant == TENANT {
+            tell(&self.unpublished, task.id);
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -40,7 +41,7 @@ class Worker:
         """Pulls announcements for ever; each is worth one question for work."""
         while True:
             try:
-                place = await self.call("open", {"queue": self.queue})
+                place = self.place = await self.call("open", {"queue": self.queue})
                 pull = await self.nats.jetstream().pull_subscribe_bind(place["consumer"], place["stream"])
                 while True:
                     try:
@@ -63,7 +64,7 @@ class Worker:
     async def perform(self, work, handle):
         lease = {"key": work["key"], "token": work["token"]}
         progress = {"details": work["heartbeat_details"]}
-        handling = asyncio.ensure_future(handle(work["input"], progress))
+        handling = asyncio.ensure_future(self.handle(work, lease, handle, progress))
         try:
             while not handling.done():
                 await asyncio.wait([handling], timeout=(work["heartbeat_ms"] or 30000) / 3000)
@@ -71,17 +72,42 @@ class Worker:
                 print("details kept:", progress["details"])
                 if beat["cancelled"]:
                     return handling.cancel()
-            await self.call("complete", lease | {"output": handling.result()})
+            await self.call("complete", lease | handling.result())
         except Refused as refused:
             # Late, duplicate or no longer wanted: somebody else has the step now. Anything else is ours to report.
             handling.cancel()
             print("refused:", refused.refusal, refused, file=sys.stderr)
-            if refused.refusal in ("schema", "too_large"):
+            if refused.refusal in ("schema", "too_large", "missing", "digest"):
                 error = {"title": refused.refusal, "detail": str(refused)}
-                await self.call("fail", lease | {"error": error, "non_retryable": True})
+                final = refused.refusal in ("schema", "too_large")
+                await self.call("fail", lease | {"error": error, "non_retryable": final})
         except Exception as failure:
             error = {"title": type(failure).__name__, "detail": str(failure)}
             await self.call("fail", lease | {"error": error, "non_retryable": isinstance(failure, ValueError)})
+
+    async def handle(self, work, lease, handle, progress):
+        """Does the work; what does not fit into a message comes and goes in parts."""
+        given, content = work["input"], work["input_content"]
+        if content:
+            parts = [await self.call("fetch", lease | {"sha256": part}) for part in content["parts"]]
+            text = "".join(part["text"] for part in parts)
+            if digest(text) != content["sha256"]:
+                raise RuntimeError("the input does not have its digest")
+            given = json.loads(text)
+        output = await handle(given, progress)
+        text = json.dumps(output)
+        if len(text) <= self.place["result_bytes_max"]:
+            return {"output": output}
+        # It is plain ASCII, so it may be cut anywhere.
+        step = self.place["part_bytes_max"]
+        cuts = [text[at:at + step] for at in range(0, len(text), step)]
+        parts = [(await self.call("store", lease | {"text": cut}))["sha256"] for cut in cuts]
+        print("result stored in parts:", len(parts))
+        return {"output_content": {"parts": parts, "size_bytes": len(text), "sha256": digest(text)}}
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def count_words(given, progress):
@@ -94,7 +120,8 @@ async def count_words(given, progress):
         counts.append(len(page.split()))
         print("counted page", len(counts))
         progress["details"] = list(counts)
-    return {"words": sum(counts), "pages": counts}
+    result = {"words": sum(counts), "pages": counts}
+    return result | {"text": given["pages"]} if given.get("with_text") else result
 
 
 async def main(url, user, password, tenant, queue):

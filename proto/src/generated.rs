@@ -662,6 +662,8 @@ pub enum TaskStatus {
     Cancelled = 5,
     /// taken in; starts when its turn comes
     Pending = 7,
+    /// ended at once, with nothing undone
+    Terminated = 8,
 }
 impl TaskStatus {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -677,6 +679,7 @@ impl TaskStatus {
             Self::Faulted => "TASK_STATUS_FAULTED",
             Self::Cancelled => "TASK_STATUS_CANCELLED",
             Self::Pending => "TASK_STATUS_PENDING",
+            Self::Terminated => "TASK_STATUS_TERMINATED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -689,6 +692,7 @@ impl TaskStatus {
             "TASK_STATUS_FAULTED" => Some(Self::Faulted),
             "TASK_STATUS_CANCELLED" => Some(Self::Cancelled),
             "TASK_STATUS_PENDING" => Some(Self::Pending),
+            "TASK_STATUS_TERMINATED" => Some(Self::Terminated),
             _ => None,
         }
     }
@@ -1497,9 +1501,15 @@ pub struct OpenWorkReply {
     /// of one message
     #[prost(uint64, tag = "4")]
     pub payload_bytes_max: u64,
-    /// of one result
+    /// of a result in the message that completes the step
     #[prost(uint64, tag = "5")]
     pub result_bytes_max: u64,
+    /// of one that is stored in parts
+    #[prost(uint64, tag = "6")]
+    pub content_bytes_max: u64,
+    /// of one part
+    #[prost(uint64, tag = "7")]
+    pub part_bytes_max: u64,
 }
 /// orrery.v1.worker.<tenant>.lease: takes the step of a queue whose turn it is.
 #[derive(::serde::Serialize, ::serde::Deserialize)]
@@ -1565,6 +1575,63 @@ pub struct Work {
     pub heartbeat_ms: u64,
     #[prost(string, tag = "14")]
     pub traceparent: ::prost::alloc::string::String,
+    /// in place of an input that is too long for this message
+    #[prost(message, optional, tag = "15")]
+    pub input_content: ::core::option::Option<WorkContent>,
+}
+/// JSON text that is too long for a message, cut into parts that lie in the tenant's object store.
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WorkContent {
+    /// their SHA-256 in lower-case hex, in order
+    #[prost(string, repeated, tag = "1")]
+    pub parts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// of the whole text
+    #[prost(uint64, tag = "2")]
+    pub size_bytes: u64,
+    /// of the whole text, in lower-case hex
+    #[prost(string, tag = "3")]
+    pub sha256: ::prost::alloc::string::String,
+}
+/// orrery.v1.worker.<tenant>.fetch: reads a part of a content.
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchWorkRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    /// of the part
+    #[prost(string, tag = "3")]
+    pub sha256: ::prost::alloc::string::String,
+}
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchWorkReply {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+}
+/// orrery.v1.worker.<tenant>.store: stores a part of a content. Doing it again does nothing.
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreWorkRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+}
+#[derive(::serde::Serialize, ::serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StoreWorkReply {
+    #[prost(string, tag = "1")]
+    pub sha256: ::prost::alloc::string::String,
 }
 /// orrery.v1.worker.<tenant>.heartbeat
 #[derive(::serde::Serialize, ::serde::Deserialize)]
@@ -1600,6 +1667,9 @@ pub struct CompleteWorkRequest {
     #[prost(string, tag = "3")]
     #[serde(rename = "output", with = "crate::json_text")]
     pub output_json: ::prost::alloc::string::String,
+    /// in place of `output_json`
+    #[prost(message, optional, tag = "4")]
+    pub output_content: ::core::option::Option<WorkContent>,
 }
 #[derive(::serde::Serialize, ::serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -24,12 +24,17 @@ fn generate() -> String {
 }
 
 /// What workers say may also be JSON: the same fields, in which text that holds JSON stands as JSON itself.
-const WORKER: [&str; 12] = [
+const WORKER: [&str; 17] = [
     "OpenWorkRequest",
     "OpenWorkReply",
     "LeaseWorkRequest",
     "LeaseWorkReply",
     "Work",
+    "WorkContent",
+    "FetchWorkRequest",
+    "FetchWorkReply",
+    "StoreWorkRequest",
+    "StoreWorkReply",
     "HeartbeatWorkRequest",
     "HeartbeatWorkReply",
     "CompleteWorkRequest",

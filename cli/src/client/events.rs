@@ -27,7 +27,7 @@ pub struct Event {
 
 /// Whether nothing follows.
 pub fn is_final(kind: &str) -> bool {
-    matches!(kind, "task.completed" | "task.faulted" | "task.cancelled")
+    matches!(kind, "task.completed" | "task.faulted" | "task.cancelled" | "task.terminated")
 }
 
 impl Gateway {

@@ -58,7 +58,7 @@ pub struct SubmitArgs {
 /// Options of `task list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// `running`, `waiting`, `completed`, `faulted`, `cancelled`; several with commas.
+    /// `pending`, `running`, `waiting`, `completed`, `faulted`, `cancelled`, `terminated`; several with commas.
     #[arg(long)]
     status: Option<String>,
     #[arg(long)]

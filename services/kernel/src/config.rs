@@ -2,15 +2,15 @@
 //!
 //! ```toml
 //! [kernel.fairness]
-//! runs_max = 512                # runs that execute at once; those that wait for people, time or workers do not count
-//! calls_max = 64                # calls to models and knowledge at once
+//! runs_max = 512                # runs that execute at once in each process; those that wait do not count
+//! calls_max = 64                # calls to models and knowledge at once in each process
 //! tenant_share_percent = 75     # of both, that one tenant may use even when it is alone
 //! ageing_ms = 10000             # one step of priority is worth this much waiting
 //!
 //! [kernel.fairness.default]     # every tenant that is not named below
 //! weight = 1
 //!
-//! [kernel.fairness.tenants.acme]
+//! [kernel.fairness.tenants.acme]   # this and what follows: over all processes together
 //! weight = 4
 //! runs_max = 100
 //! starts_per_second = 50.0
@@ -31,6 +31,7 @@ use serde::Deserialize;
 
 use crate::domain::fairness::{Limits, Policy, Rate, Share};
 use crate::providers::{NetworkConfig, SandboxConfig, SecretsConfig};
+use crate::shares::Part;
 
 /// Settings of the kernel. All have defaults.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -58,9 +59,9 @@ impl KernelConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FairnessConfig {
-    /// Runs that execute at once; further ones are pending. Default 512, 1 to 100,000.
+    /// Runs that execute at once in one process; further ones are pending. Default 512, 1 to 100,000.
     pub runs_max: u32,
-    /// Calls at once. Who runs the models queues them; this bounds what one kernel asks for. Default 64, 1 to 4,096.
+    /// Calls at once of one process. Who runs the models queues them; this bounds what one kernel asks for. Default 64, 1 to 4,096.
     pub calls_max: u32,
     /// How much of both one tenant may use even when it is alone, so that another finds room at once. Default 75, 1 to 100.
     pub tenant_share_percent: u32,
@@ -76,7 +77,7 @@ pub struct FairnessConfig {
     pub queues: HashMap<String, QueueLimits>,
 }
 
-/// Of one tenant. What is not set is bounded by `tenant_share_percent` alone.
+/// Of one tenant, over all processes. What is not set is bounded by `tenant_share_percent` of each process alone.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TenantLimits {
@@ -92,7 +93,7 @@ pub struct TenantLimits {
     pub starts_burst: Option<f64>,
 }
 
-/// Of one workflow.
+/// Of one workflow, over all processes.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DefinitionLimits {
@@ -104,7 +105,7 @@ pub struct DefinitionLimits {
     pub starts_burst: Option<f64>,
 }
 
-/// Of one task queue.
+/// Of one task queue, over all processes.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueueLimits {
@@ -166,6 +167,11 @@ fn limits(concurrency_max: Option<u32>, per_second: Option<f64>, burst: Option<f
     Limits { concurrency_max, rate }
 }
 
+fn divide(part: Part, per_second: &mut Option<f64>, burst: &mut Option<f64>) {
+    *per_second = per_second.map(|whole| part.rate(whole));
+    *burst = burst.map(|whole| part.rate(whole).max(1.0));
+}
+
 impl FairnessConfig {
     /// Refuses what is out of bounds.
     pub fn check(&self) -> Result<(), OutOfBounds> {
@@ -191,6 +197,26 @@ impl FairnessConfig {
             rate_in_bounds(&format!("queues.{name}.leases"), queue.leases_per_second, queue.leases_burst)?;
         }
         Ok(())
+    }
+
+    /// A process's part of the limits that hold over all processes: those of tenants, workflows and queues. What one
+    /// process can have under way at once, and what follows from that, is each one's own.
+    #[must_use]
+    pub fn part(&self, part: Part) -> Self {
+        let mut own = self.clone();
+        for tenant in own.tenants.values_mut().chain([&mut own.default]) {
+            tenant.runs_max = tenant.runs_max.map(|most| part.count(most));
+            tenant.calls_max = tenant.calls_max.map(|most| part.count(most));
+            divide(part, &mut tenant.starts_per_second, &mut tenant.starts_burst);
+        }
+        for definition in own.definitions.values_mut() {
+            definition.runs_max = definition.runs_max.map(|most| part.count(most));
+            divide(part, &mut definition.starts_per_second, &mut definition.starts_burst);
+        }
+        for queue in own.queues.values_mut() {
+            divide(part, &mut queue.leases_per_second, &mut queue.leases_burst);
+        }
+        own
     }
 
     /// Who begins to run next.

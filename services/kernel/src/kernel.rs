@@ -12,7 +12,7 @@ use orrery_types::{TaskId, TenantId};
 use crate::actors::admission::Admission;
 use crate::actors::announcer::Announcer;
 use crate::actors::committer::Committer;
-use crate::actors::executor::Executor;
+use crate::actors::executor::{Adopt, Executor};
 use crate::actors::heartbeats::Heartbeats;
 use crate::actors::partition::{Act, Partition, Start, Watch};
 use crate::actors::timer::Timer;
@@ -29,6 +29,7 @@ use crate::ownership::{Owner, Ownership};
 use crate::pauses::Pauses;
 use crate::payloads::Payloads;
 use crate::providers::Providers;
+use crate::shares::{Part, Shares};
 use crate::signing::DecisionSigner;
 use crate::store::{self, Found, KernelStore, RunRow, Stored, partition_of};
 
@@ -87,6 +88,8 @@ pub struct Kernel {
     pub leases: Leases,
     /// When runs may begin.
     pub admission: Admission,
+    /// This process's part of what is limited over all of them.
+    pub shares: Shares,
     wiring: OnceLock<Wiring>,
     signer: OnceLock<DecisionSigner>,
 }
@@ -108,6 +111,7 @@ impl Kernel {
             heartbeats: Heartbeats::default(),
             leases: Leases::new(&config.fairness),
             admission: Admission::new(config.fairness.runs()),
+            shares: Shares::new(config.fairness.clone()),
             wiring: OnceLock::new(),
             signer: OnceLock::new(),
         }))
@@ -117,6 +121,26 @@ impl Kernel {
     pub fn wire(&self, wiring: Wiring) {
         // A second call would be a mistake of this crate's own start; the first wiring stays.
         let _already_wired = self.wiring.set(wiring);
+    }
+
+    /// Takes this process's part of what is limited over all of them, when who else lives has changed.
+    pub fn take_part(&self, part: Part) -> Result<(), Error> {
+        let before = self.shares.change(part);
+        if before == part {
+            return Ok(());
+        }
+        tracing::info!(members = part.of, member.rank = part.rank, "the limits are divided anew");
+        self.admission.adopt(self.shares.runs());
+        self.leases.adopt(self.shares.leases());
+        match self.wiring()?.executor.try_send(Adopt(self.shares.calls())) {
+            Ok(told) => drop(told),
+            Err(error) => {
+                // Told again at the next beat.
+                self.shares.change(before);
+                return Err(crate::error::busy(&error));
+            }
+        }
+        Ok(())
     }
 
     /// Gives it the key for decisions; before the tree starts.
@@ -180,7 +204,7 @@ impl Kernel {
                 Owner::There(member) => {
                     let start = start.as_deref().cloned().map(Into::into);
                     let ask = Ask::Act { tenant: tenant.clone(), run: run.clone(), command: command.clone(), start };
-                    members::ask(&self.bus, &member, &ask).await.map(|()| Acted::There)
+                    members::ask(self, &member, &ask).await.map(|()| Acted::There)
                 }
                 Owner::Nobody => Err(ActError::Moved),
             };
@@ -309,7 +333,7 @@ impl Kernel {
             Owner::There(member) => {
                 let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
                 let ask = Ask::Watch { tenant: tenant.clone(), run: run.clone(), within_ms };
-                members::ask(&self.bus, &member, &ask).await.map(|()| None)
+                members::ask(self, &member, &ask).await.map(|()| None)
             }
             Owner::Nobody => {
                 tokio::time::sleep(HANDOVER_PAUSE.min(within)).await;

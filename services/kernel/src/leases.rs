@@ -10,7 +10,7 @@ use orrery_types::{TenantId, UnixMillis};
 use parking_lot::Mutex;
 
 use crate::config::FairnessConfig;
-use crate::domain::fairness::{Lane, Scheduler};
+use crate::domain::fairness::{Lane, Policy, Scheduler};
 
 /// A worker asks again after this when the queue is at its limit.
 pub const AT_LIMIT: Duration = Duration::from_secs(1);
@@ -46,9 +46,6 @@ pub enum Place {
 
 /// A step that is being taken. Dropped, it may be taken by others.
 pub struct Taking {
-    /// Other steps of the queue that were being taken when this one began to be. To be read before the rows are counted: a
-    /// step that goes from here into the rows meanwhile counts twice, never not at all.
-    pub others: u32,
     inner: Arc<Mutex<Inner>>,
     queue: Queue,
     key: String,
@@ -74,7 +71,12 @@ impl Leases {
         Self { inner: Arc::new(Mutex::new(inner)), leases_max: limits.collect() }
     }
 
-    /// How many steps of a queue are just being taken.
+    /// Goes by other rates from here on.
+    pub fn adopt(&self, policy: Policy) {
+        self.inner.lock().rates.adopt(policy);
+    }
+
+    /// How many steps of a queue are just being taken here.
     pub fn taking(&self, tenant: &TenantId, queue: &str) -> usize {
         let place = (tenant.clone(), queue.to_owned());
         self.inner.lock().taking.get(&place).map_or(0, HashSet::len)
@@ -89,18 +91,16 @@ impl Leases {
     pub fn enter(&self, tenant: &TenantId, queue: &str, key: &str) -> Place {
         let place = (tenant.clone(), queue.to_owned());
         let mut inner = self.inner.lock();
-        let taking = inner.taking.get(&place);
-        if taking.is_some_and(|taking| taking.contains(key)) {
+        if inner.taking.get(&place).is_some_and(|taking| taking.contains(key)) {
             return Place::Taken;
         }
-        let others = u32::try_from(taking.map_or(0, HashSet::len)).unwrap_or(u32::MAX);
         let lane = Lane { tenant: tenant.to_string(), definition: String::new(), queue: queue.to_owned() };
         if !inner.rates.try_take(&lane, UnixMillis::now()) {
             return Place::Limited;
         }
-        // Only the rate is of interest here; what workers hold is counted in rows.
+        // Only the rate is of interest here; what workers hold is counted in rows, over all processes.
         inner.rates.release(&lane);
         inner.taking.entry(place.clone()).or_default().insert(key.to_owned());
-        Place::Free(Taking { others, inner: self.inner.clone(), queue: place, key: key.to_owned() })
+        Place::Free(Taking { inner: self.inner.clone(), queue: place, key: key.to_owned() })
     }
 }

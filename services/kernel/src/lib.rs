@@ -15,6 +15,7 @@ mod ownership;
 mod pauses;
 mod payloads;
 pub mod providers;
+mod shares;
 mod signing;
 pub mod store;
 
@@ -50,7 +51,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     kernel.store.add_decision_key(key, now_ms).await.map_err(ServiceError::prepare)?;
     kernel.sign_with(signer);
     let committer = committer::spec(kernel.clone());
-    let executor = executor::spec(kernel.clone(), config.fairness.calls());
+    let executor = executor::spec(kernel.clone());
     let timer = timer::spec(kernel.clone());
     let partitions: Vec<_> = (0..partition::ACTORS).map(|index| partition::spec(kernel.clone(), index)).collect();
     kernel.wire(Wiring {

@@ -12,6 +12,8 @@ pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest that is read back: the events of one move, or a whole state.
 const READ_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const MEDIA_TYPE: &str = "application/json";
+/// Of a digest in hex.
+const SHA256_DIGITS: usize = 64;
 
 /// How a reference begins; no JSON text does.
 const REFERENCE: &str = "payload:";
@@ -51,6 +53,29 @@ impl Payloads {
         let payload = serde_json::to_string(&payload).map_err(|error| damaged(&error))?;
         *text = format!("{REFERENCE}{payload}");
         Ok(())
+    }
+
+    /// Stores a part of a text, under its digest, which is given back.
+    pub async fn put_part(&self, tenant: &TenantId, part: &str) -> Result<String, Error> {
+        self.blobs().await?.put(tenant, part.as_bytes(), MEDIA_TYPE, "part").await.map(|blob| blob.sha256)
+    }
+
+    /// A part by its digest; none: this tenant has stored no such one.
+    pub async fn part(&self, tenant: &TenantId, sha256: &str, bytes_max: usize) -> Result<Option<String>, Error> {
+        if sha256.len() != SHA256_DIGITS || !sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Ok(None);
+        }
+        let blob = BlobRef {
+            key: format!("{tenant}/{sha256}"),
+            sha256: sha256.to_owned(),
+            name: "part".to_owned(),
+            ..BlobRef::default()
+        };
+        match self.blobs().await?.get(tenant, &blob, bytes_max as u64).await {
+            Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| damaged(&error)),
+            Err(error) if error.code == ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The text that a row stands for.

@@ -149,6 +149,12 @@ pub mod worker {
     /// A sign of life.
     pub const HEARTBEAT: TenantVerb<HeartbeatWorkRequest, HeartbeatWorkReply> =
         TenantVerb::new("work_heartbeat", "orrery.v1.worker.*.heartbeat", TENANT);
+    /// A part of an input that is too long for a message.
+    pub const FETCH: TenantVerb<FetchWorkRequest, FetchWorkReply> =
+        TenantVerb::new("work_fetch", "orrery.v1.worker.*.fetch", TENANT);
+    /// A part of a result that is too long for a message.
+    pub const STORE: TenantVerb<StoreWorkRequest, StoreWorkReply> =
+        TenantVerb::new("work_store", "orrery.v1.worker.*.store", TENANT);
     /// The result.
     pub const COMPLETE: TenantVerb<CompleteWorkRequest, CompleteWorkReply> =
         TenantVerb::new("work_complete", "orrery.v1.worker.*.complete", TENANT);

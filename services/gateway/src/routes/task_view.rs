@@ -15,7 +15,7 @@ pub struct TaskView {
     /// `name:version`.
     workflow: String,
     definition_hash: String,
-    /// `running`, `waiting`, `completed`, `faulted` or `cancelled`.
+    /// `pending`, `running`, `waiting`, `completed`, `faulted`, `cancelled` or `terminated`.
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<Value>,
@@ -117,6 +117,7 @@ fn status_name(status: TaskStatus) -> &'static str {
         TaskStatus::Completed => "completed",
         TaskStatus::Faulted => "faulted",
         TaskStatus::Cancelled => "cancelled",
+        TaskStatus::Terminated => "terminated",
     }
 }
 
@@ -129,6 +130,7 @@ pub fn statuses(text: &str) -> Result<Vec<i32>, Failure> {
         TaskStatus::Completed,
         TaskStatus::Faulted,
         TaskStatus::Cancelled,
+        TaskStatus::Terminated,
     ];
     let read = |name: &str| {
         let found = all.into_iter().find(|status| status_name(*status) == name);

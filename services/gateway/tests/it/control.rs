@@ -10,7 +10,7 @@ async fn control_reaches_the_kernel_as_it_was_asked() {
     let world = World::start().await;
     let at = |path: &str| format!("/v1/tasks/task_1{path}");
     let (status, task) = world.post(&at("/terminate"), &world.admin, &json!({"reason": "now"})).await;
-    assert_eq!((status, &task["status"]), (200, &json!("cancelled")));
+    assert_eq!((status, &task["status"]), (200, &json!("terminated")));
     let (status, _) = world.post(&at("/signals/go"), &world.admin, &json!({"payload": {"a": 1}})).await;
     assert_eq!(status, 202);
     let (status, answer) = world.post(&at("/updates/amount"), &world.admin, &json!({"payload": 7})).await;

@@ -158,7 +158,7 @@ fn control(server: Server, seen: &Shared) -> Server {
     server
         .handle(verbs::kernel::TERMINATE, LIMIT, move |_, request: CancelTaskRequest| {
             terminated(request.reason.clone());
-            async move { Ok(Task { id: request.task_id, status: TaskStatus::Cancelled.into(), ..Task::default() }) }
+            async move { Ok(Task { id: request.task_id, status: TaskStatus::Terminated.into(), ..Task::default() }) }
         })
         .handle(verbs::kernel::SIGNAL, LIMIT, move |_, request: SignalTaskRequest| {
             signalled(format!("{} {} {}", request.name, request.payload_json, request.idempotency_key));

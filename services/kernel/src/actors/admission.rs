@@ -71,6 +71,12 @@ impl Admission {
         Self { inner: Mutex::new(inner), turned: Notify::new() }
     }
 
+    /// Goes by another policy from here on.
+    pub fn adopt(&self, policy: Policy) {
+        self.inner.lock().scheduler.adopt(policy);
+        self.turned.notify_one();
+    }
+
     /// Runs that are pending.
     pub fn pending(&self) -> usize {
         self.inner.lock().scheduler.waiting()

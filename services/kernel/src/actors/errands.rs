@@ -25,7 +25,10 @@ pub async fn run(kernel: Arc<Kernel>, tenant: TenantId, id: String, errand: Effe
         Effect::StartChild(child) => start_child(&kernel, *child).await,
         Effect::CancelChild { task, reason, terminate } => {
             let by = PARENT.to_owned();
-            let command = if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
+            let command = match terminate {
+                true => Command::Terminate { by, reason, replaced_by: None },
+                false => Command::Cancel { by, reason },
+            };
             // One that is over, or never began, is as good as cancelled.
             let _over = kernel.deliver(&tenant, &task, command).await;
         }
@@ -118,6 +121,7 @@ fn outcome_of(row: &RunRow) -> Option<Result<Value, Fault>> {
             Some(Err(serde_json::from_str(&row.error).unwrap_or_else(|_| runtime("the sub-workflow failed"))))
         }
         status::CANCELLED => Some(Err(runtime("the sub-workflow was cancelled").titled("cancelled"))),
+        status::TERMINATED => Some(Err(runtime("the sub-workflow was terminated").titled("terminated"))),
         _ => None,
     }
 }

@@ -42,6 +42,11 @@ pub struct RunErrand {
     pub errand: Effect,
 }
 
+/// Goes by another policy from here on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Adopt(pub Policy);
+
 /// A call that is asked for.
 struct Asked {
     run: Arc<Run>,
@@ -58,10 +63,10 @@ pub struct Executor {
 }
 
 /// The supervised executor.
-pub fn spec(kernel: Arc<Kernel>, policy: Policy) -> ActorSpec<Executor> {
+pub fn spec(kernel: Arc<Kernel>) -> ActorSpec<Executor> {
     let fresh = move || Executor {
         kernel: kernel.clone(),
-        slots: Scheduler::new(policy.clone()),
+        slots: Scheduler::new(kernel.shares.calls()),
         waiting: HashMap::new(),
         calls: HashMap::new(),
     };
@@ -100,6 +105,15 @@ impl Handler<RunErrand> for Executor {
     }
 }
 
+impl Handler<Adopt> for Executor {
+    type Result = ();
+
+    fn handle(&mut self, Adopt(policy): Adopt, ctx: &mut Self::Context) {
+        self.slots.adopt(policy);
+        self.make_ready(ctx);
+    }
+}
+
 fn lane(run: &Run) -> Lane {
     Lane { tenant: run.tenant.to_string(), definition: run.workflow.1.clone(), queue: String::new() }
 }
@@ -133,6 +147,11 @@ impl Executor {
 
     fn release(&mut self, lane: &Lane, ctx: &mut Context<Self>) {
         self.slots.release(lane);
+        self.make_ready(ctx);
+    }
+
+    /// Makes the calls whose turn it is.
+    fn make_ready(&mut self, ctx: &mut Context<Self>) {
         while let Next::Ready(key, lane) = self.slots.next(UnixMillis::now()) {
             match self.waiting.remove(&key) {
                 Some(asked) => self.make(lane, asked, ctx),

@@ -16,6 +16,7 @@ use super::partition::{LetGo, TakeUp};
 use super::timer::Reload;
 use crate::bus::members;
 use crate::kernel::Kernel;
+use crate::shares::Part;
 use crate::store::Cluster;
 
 /// How often it shows that it lives and looks at the others.
@@ -90,6 +91,8 @@ impl Membership {
     async fn turn(&mut self) -> Result<(), Error> {
         let cluster = self.kernel.store.beat(self.me.clone()).await?;
         let live = self.live(&cluster).await?;
+        // Before any partition is let go or taken up: who gives one up has made room for who takes it.
+        self.kernel.take_part(Part::among(&live, &self.me))?;
         self.kernel.ownership.note(members::others(&cluster.partitions, &self.me));
         let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
         for (id, epoch, owner) in &cluster.partitions {

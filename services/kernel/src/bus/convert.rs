@@ -12,6 +12,8 @@ use crate::store::{DefinitionRow, ERROR, RunFilter, RunRow, status};
 
 /// Attachments of one task.
 const ATTACHMENTS_MAX: usize = 64;
+/// Longest output that is shown; a message holds 8 MiB.
+const SHOWN_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// Attributes of one search.
 const ATTRIBUTES_ASKED_MAX: usize = 8;
 
@@ -89,6 +91,14 @@ pub(super) fn request_digest(request: &v1::StartTaskRequest, principal: &str) ->
     Sha256Digest::of(text.as_bytes()).to_string()
 }
 
+/// A text that an answer takes; of a longer one, the length: a query gives its parts.
+fn fitting(text: String) -> String {
+    match text.len() <= SHOWN_BYTES_MAX {
+        true => text,
+        false => serde_json::json!({ "omitted_bytes": text.len() }).to_string(),
+    }
+}
+
 pub(super) fn task(row: RunRow) -> v1::Task {
     let attachments: BTreeMap<String, Attachment> = serde_json::from_str(&row.attachments).unwrap_or_default();
     let attachment = |(name, it): (&String, &Attachment)| v1::Attachment { name: name.clone(), blob: Some(blob(it)) };
@@ -98,7 +108,7 @@ pub(super) fn task(row: RunRow) -> v1::Task {
         workflow: format!("{}:{}", row.workflow, row.version),
         definition_hash: row.definition_hash,
         status: task_status(&row.status) as i32,
-        output_json: row.output,
+        output_json: fitting(row.output),
         error_json: row.error,
         submitted_by: row.submitted_by,
         created_at_ms: unsigned(row.created_ms),
@@ -119,6 +129,7 @@ fn task_status(text: &str) -> v1::TaskStatus {
         status::COMPLETED => v1::TaskStatus::Completed,
         status::FAULTED => v1::TaskStatus::Faulted,
         status::CANCELLED => v1::TaskStatus::Cancelled,
+        status::TERMINATED => v1::TaskStatus::Terminated,
         _ => v1::TaskStatus::Unspecified,
     }
 }
@@ -156,6 +167,7 @@ pub(super) fn status_words(wanted: &[i32]) -> Result<Vec<String>, Error> {
         Ok(v1::TaskStatus::Completed) => Ok(status::COMPLETED.to_owned()),
         Ok(v1::TaskStatus::Faulted) => Ok(status::FAULTED.to_owned()),
         Ok(v1::TaskStatus::Cancelled) => Ok(status::CANCELLED.to_owned()),
+        Ok(v1::TaskStatus::Terminated) => Ok(status::TERMINATED.to_owned()),
         _ => Err(invalid(format!("{value} is no task status"))),
     };
     wanted.iter().map(word).collect()

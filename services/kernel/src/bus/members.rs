@@ -23,6 +23,8 @@ use crate::store::StartKey;
 const UNDER_WAY_MAX: usize = 1_024;
 /// How long a command may take at the other side.
 const WITHIN: Duration = Duration::from_secs(30);
+/// Bytes of a message that its headers may take.
+const HEADERS_BYTES: usize = 4096;
 
 /// What one process asks of another.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +42,13 @@ pub enum Ask {
         command: Command,
         /// For a run that does not exist yet.
         start: Option<Box<Starting>>,
+    },
+    /// A question that is too long for a message and lies in the object store.
+    Stored {
+        /// The run's tenant.
+        tenant: TenantId,
+        /// Its place.
+        reference: String,
     },
     /// Answer when the run is over, or when the time has passed.
     Watch {
@@ -102,23 +111,36 @@ impl From<Refusal> for ActError {
     }
 }
 
+fn internal(error: serde_json::Error) -> Error {
+    Error::new(ErrorCode::Internal, error.to_string())
+}
+
+/// A question as a message takes it.
+async fn written(kernel: &Kernel, ask: &Ask) -> Result<Vec<u8>, Error> {
+    let mut text = serde_json::to_string(ask).map_err(internal)?;
+    let limit = kernel.bus.client().server_info().max_payload.saturating_sub(HEADERS_BYTES);
+    if let Ask::Act { tenant, .. } = ask
+        && text.len() > limit
+    {
+        kernel.payloads.offload(tenant, &mut text).await?;
+        text = serde_json::to_string(&Ask::Stored { tenant: tenant.clone(), reference: text }).map_err(internal)?;
+    }
+    Ok(text.into_bytes())
+}
+
 /// Asks a process. One that is not there, or no longer owns the run, counts as moved.
-pub async fn ask(bus: &Bus, member: &str, ask: &Ask) -> Result<(), ActError> {
-    let internal = |error: serde_json::Error| Error::new(ErrorCode::Internal, error.to_string());
+pub async fn ask(kernel: &Kernel, member: &str, ask: &Ask) -> Result<(), ActError> {
     let within = match ask {
         Ask::Watch { within_ms, .. } => Duration::from_millis(*within_ms) + Duration::from_secs(1),
         _ => WITHIN,
     };
-    let payload = serde_json::to_vec(ask).map_err(internal)?;
+    let payload = written(kernel, ask).await?;
     let request = async_nats::Request::new().payload(payload.into()).timeout(Some(within));
-    let reply = match bus.client().send_request(subjects::kernel_member(member), request).await {
+    let reply = match kernel.bus.client().send_request(subjects::kernel_member(member), request).await {
         Ok(reply) => reply,
         Err(error) => {
             return Err(match error.kind() {
                 RequestErrorKind::NoResponders => ActError::Moved,
-                RequestErrorKind::MaxPayloadExceeded => {
-                    Error::new(ErrorCode::PayloadTooLarge, "the command is larger than a message may be").into()
-                }
                 _ => Error::new(
                     ErrorCode::Unavailable,
                     format!("the kernel that owns the task does not answer: {error}"),
@@ -163,6 +185,10 @@ pub fn task(kernel: Arc<Kernel>, member: String) -> TaskSpec {
 async fn answer(kernel: &Arc<Kernel>, request: async_nats::Message) {
     let Some(reply) = request.reply else { return };
     let outcome = match serde_json::from_slice::<Ask>(&request.payload) {
+        Ok(Ask::Stored { tenant, reference }) => match fetch(kernel, &tenant, reference).await {
+            Ok(ask) => perform(kernel, ask).await,
+            Err(error) => Err(error.into()),
+        },
         Ok(ask) => perform(kernel, ask).await,
         Err(error) => Err(Error::new(ErrorCode::InvalidRequest, error.to_string()).into()),
     };
@@ -176,9 +202,17 @@ async fn answer(kernel: &Arc<Kernel>, request: async_nats::Message) {
     }
 }
 
+async fn fetch(kernel: &Kernel, tenant: &TenantId, reference: String) -> Result<Ask, Error> {
+    let text = kernel.payloads.fetch(tenant, reference).await?;
+    serde_json::from_str(&text).map_err(internal)
+}
+
 async fn perform(kernel: &Arc<Kernel>, ask: Ask) -> Result<(), ActError> {
     match ask {
         Ask::Ping => Ok(()),
+        Ask::Stored { .. } => {
+            Err(Error::new(ErrorCode::InvalidRequest, "a question refers to another reference").into())
+        }
         Ask::Act { tenant, run, command, start } => {
             let start = match start {
                 Some(starting) => Some(Box::new(resolve(kernel, *starting).await?)),

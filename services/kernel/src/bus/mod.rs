@@ -1,5 +1,8 @@
 //! The kernel on the bus: the calls it answers, and what its moves leave in the outbox.
 
+#[cfg(test)]
+mod audit_tests;
+mod control_facts;
 mod convert;
 mod convert_review;
 pub mod inbound;

@@ -9,17 +9,18 @@ use orrery_types::Sha256Digest;
 use prost::Message as _;
 use serde_json::{Value, json};
 
-use super::review_facts;
+use super::{control_facts, review_facts};
+use crate::domain::command::{Attachment, Run};
 use crate::domain::definition::digest;
 use crate::domain::effect::Effect;
 use crate::domain::event::{Event, Fact, own};
-use crate::domain::fault::Fault;
 use crate::domain::state::{Activity, State};
 use crate::domain::transition::Transition;
 
-const SERVICE: &str = "kernel";
+pub(super) const SERVICE: &str = "kernel";
 /// Task events that other systems see; the rest of the history is read by a call.
 const PUBLIC: &[&str] = &[
+    "task.accepted",
     "task.started",
     "task.restarted",
     "task.paused",
@@ -47,6 +48,7 @@ const PUBLIC: &[&str] = &[
     "task.completed",
     "task.faulted",
     "task.cancelled",
+    "task.terminated",
 ];
 
 /// All messages of a move.
@@ -90,22 +92,7 @@ fn audit_record(state: &State, event: &Event, seq: u64) -> Option<Message> {
 fn facts_of(state: &State, fact: &Fact) -> Option<(&'static str, String)> {
     let run = &state.run;
     Some(match fact {
-        Fact::Started { .. } | Fact::Restarted { .. } => {
-            let attachment = |(name, it): (&String, &crate::domain::command::Attachment)| facts::AttachmentDigest {
-                name: name.clone(),
-                sha256: it.sha256.clone(),
-                media_type: it.media_type.clone(),
-                size: it.size_bytes,
-            };
-            let submitted = facts::TaskSubmitted {
-                workflow: format!("{}:{}", run.workflow.1, run.workflow.2),
-                definition_hash: run.definition.to_string(),
-                input_digest: digest(&run.input).to_string(),
-                attachments: run.attachments.iter().map(attachment).collect(),
-                submitted_by: run.submitted_by.clone(),
-            };
-            (kind::TASK_SUBMITTED, facts::to_json(&submitted))
-        }
+        Fact::Started { .. } | Fact::Restarted { .. } => (kind::TASK_SUBMITTED, submitted(run, fact)),
         Fact::StepStarted { frame, .. } => {
             let Activity::Human { review } = &frame.activity else { return None };
             let requested = facts::ReviewRequested {
@@ -151,14 +138,39 @@ fn facts_of(state: &State, fact: &Fact) -> Option<(&'static str, String)> {
             (kind::REVIEW_DECIDED, facts::to_json(&decided))
         }
         Fact::ReviewChanged { review, change } => review_facts::of(review, change)?,
-        Fact::Completed { output } => (kind::TASK_COMPLETED, closed(state, "completed", output, None)),
-        Fact::Faulted { error } => (kind::TASK_FAULTED, closed(state, "faulted", &error.to_value(), Some(error))),
-        Fact::Cancelled { .. } => (kind::TASK_CANCELLED, closed(state, "cancelled", &Value::Null, None)),
-        _ => return None,
+        Fact::Completed { output } => (kind::TASK_COMPLETED, closed(state, "completed", output, fact)),
+        Fact::Faulted { error } => (kind::TASK_FAULTED, closed(state, "faulted", &error.to_value(), fact)),
+        Fact::Cancelled { terminated: true, .. } => {
+            (kind::TASK_TERMINATED, closed(state, "terminated", &Value::Null, fact))
+        }
+        Fact::Cancelled { .. } => (kind::TASK_CANCELLED, closed(state, "cancelled", &Value::Null, fact)),
+        fact => return control_facts::of(fact),
     })
 }
 
-fn closed(state: &State, status: &str, output: &Value, error: Option<&Fault>) -> String {
+fn submitted(run: &Run, fact: &Fact) -> String {
+    let attachment = |(name, it): (&String, &Attachment)| facts::AttachmentDigest {
+        name: name.clone(),
+        sha256: it.sha256.clone(),
+        media_type: it.media_type.clone(),
+        size: it.size_bytes,
+    };
+    facts::to_json(&facts::TaskSubmitted {
+        workflow: format!("{}:{}", run.workflow.1, run.workflow.2),
+        definition_hash: run.definition.to_string(),
+        input_digest: digest(&run.input).to_string(),
+        attachments: run.attachments.iter().map(attachment).collect(),
+        submitted_by: run.submitted_by.clone(),
+        restarted: control_facts::restarted(run, fact),
+    })
+}
+
+fn closed(state: &State, status: &str, output: &Value, fact: &Fact) -> String {
+    let error = match fact {
+        Fact::Faulted { error } => Some(error),
+        _ => None,
+    };
+    let (by, reason_digest, replaced_by) = control_facts::ended_by(fact);
     let text = |field: &str| output.get(field).and_then(Value::as_str).map(str::to_owned);
     facts::to_json(&facts::TaskClosed {
         status: status.to_owned(),
@@ -167,6 +179,9 @@ fn closed(state: &State, status: &str, output: &Value, error: Option<&Fault>) ->
         clause: text("clause"),
         error: error.map(|error| error.code().to_owned()),
         error_at: error.and_then(|error| error.instance.clone()),
+        by,
+        reason_digest,
+        replaced_by,
         // The closing event is the last one audited, so this counts its own record as well.
         kernel_records: state.audited,
     })
@@ -186,9 +201,12 @@ fn task_event(state: &State, event: &Event, seq: u64) -> Option<Message> {
     let (entity, what) = kind.split_once('.').filter(|_| known)?;
     let (tenant, task) = (state.run.tenant.as_str(), state.run.id.as_str());
     let id = format!("event/{task}/{seq}");
-    let data = json!({
+    let mut data = json!({
         "task_id": task, "seq": seq, "kind": kind, "pointer": event.fact.pointer(), "at_ms": event.at.0,
     });
+    if let (Some(data), Value::Object(more)) = (data.as_object_mut(), control_facts::notice(&event.fact)) {
+        data.extend(more);
+    }
     let data = review_facts::notice(data, &event.fact);
     let event = CloudEvent::new(SERVICE, tenant, kind, task, &id, event.at).data(data);
     let payload = serde_json::to_vec(&event).ok()?;

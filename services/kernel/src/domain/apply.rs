@@ -74,6 +74,7 @@ impl State {
             | Fact::WorkWithdrawn { .. } => self.apply_asked(event),
             Fact::Completed { output } => self.end(Status::Completed(output.clone())),
             Fact::Faulted { error } => self.end(Status::Faulted(error.clone())),
+            Fact::Cancelled { terminated: true, .. } => self.end(Status::Terminated),
             Fact::Cancelled { .. } => self.end(Status::Cancelled),
             fact => self.apply_control(fact),
         }

@@ -272,6 +272,9 @@ pub enum Command {
         by: String,
         /// Why.
         reason: String,
+        /// The run that takes its place.
+        #[serde(default)]
+        replaced_by: Option<TaskId>,
     },
     /// Send it a signal.
     Signal(Box<Signal>),

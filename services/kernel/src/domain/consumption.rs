@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use orrery_types::Sha256Digest;
+use orrery_types::{Sha256Digest, UnixMillis};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::command::Signal;
 use super::definition::{Consumption, Correlation, EventFilter, Matcher, Read, Strategy, Until};
 use super::expression::Variables;
 
 /// Source of the events that the platform publishes about tasks, steps and reviews.
 const PLATFORM: &str = "/orrery/";
+/// How the type of a signal to a run begins, as a `listen` of that run hears it.
+const SIGNAL: &str = "orrery.signal.";
 
 /// What a listener has taken in so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -83,7 +86,7 @@ impl Progress {
         place: &Place<'_>,
     ) -> Option<(u32, BTreeMap<String, Value>)> {
         if to.filters.is_empty() {
-            return (!is_of_the_platform(event)).then(|| (0, BTreeMap::new()));
+            return (!is_of_the_platform(event) && !is_signal(event)).then(|| (0, BTreeMap::new()));
         }
         let open = (0_u32..).zip(&to.filters).filter(|(index, _)| to.strategy != Strategy::All || !met.contains(index));
         open.into_iter().find_map(|(index, filter)| Some((index, self.meets(filter, event, place)?)))
@@ -92,6 +95,11 @@ impl Progress {
     /// The correlations that the event settles, if it meets a filter.
     fn meets(&self, filter: &EventFilter, event: &Value, place: &Place<'_>) -> Option<BTreeMap<String, Value>> {
         if is_of_the_platform(event) && !filter.names_its_source() {
+            return None;
+        }
+        if let Some(kind) = signal_type(event)
+            && filter.kind().as_deref() != Some(kind)
+        {
             return None;
         }
         if !filter.with.iter().all(|(attribute, matcher)| matches(matcher, attribute, event, place)) {
@@ -124,6 +132,23 @@ fn enough(to: &Consumption, met: &BTreeSet<u32>) -> bool {
 /// Whoever listens to anything must not hear what its own steps make the platform say.
 pub fn is_of_the_platform(event: &Value) -> bool {
     event.get("source").and_then(Value::as_str).is_some_and(|source| source.starts_with(PLATFORM))
+}
+
+fn signal_type(event: &Value) -> Option<&str> {
+    event.get("type").and_then(Value::as_str).filter(|kind| kind.starts_with(SIGNAL))
+}
+
+/// Whether it has the type of a signal: those come from the run itself, and to filters that name them.
+pub fn is_signal(event: &Value) -> bool {
+    signal_type(event).is_some()
+}
+
+/// A signal as the event that a `listen` hears.
+pub fn of_signal(signal: &Signal, id: &str, at: UnixMillis) -> Value {
+    json!({
+        "specversion": "1.0", "id": id, "source": signal.by, "type": format!("{SIGNAL}{}", signal.name),
+        "time": at.to_string(), "data": &*signal.payload,
+    })
 }
 
 /// An expression that fails does not match: a foreign event must not end the run.

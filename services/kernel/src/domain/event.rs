@@ -241,6 +241,9 @@ pub enum Fact {
         /// Whether it was checked as an update.
         #[serde(default)]
         update: bool,
+        /// Whether it left a record. Journals of earlier versions hold some that did not.
+        #[serde(default)]
+        audited: bool,
     },
     /// A step took a signal.
     SignalTaken {
@@ -304,6 +307,9 @@ pub enum Fact {
         definition: Sha256Digest,
         /// By whom.
         by: String,
+        /// As for signals.
+        #[serde(default)]
+        audited: bool,
     },
     /// Nothing new is scheduled until it is resumed.
     Suspended {
@@ -313,6 +319,9 @@ pub enum Fact {
         by: String,
         /// Why.
         reason: String,
+        /// As for signals.
+        #[serde(default)]
+        audited: bool,
     },
     /// It goes on, unless another scope is paused.
     Resumed {
@@ -320,6 +329,9 @@ pub enum Fact {
         scope: Scope,
         /// By whom.
         by: String,
+        /// As for signals.
+        #[serde(default)]
+        audited: bool,
     },
     /// An extended task came to what runs before it, to itself, or to what runs after it.
     StageReached {
@@ -393,6 +405,9 @@ pub enum Fact {
         /// Whether it ended at once, with nothing undone.
         #[serde(default)]
         terminated: bool,
+        /// The run that takes its place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaced_by: Option<TaskId>,
     },
 }
 

@@ -58,6 +58,7 @@ impl Live<'_> {
             Status::Completed(output) => ("completed", Some(output.clone()), None),
             Status::Faulted(fault) => ("faulted", None, Some(fault.to_value())),
             Status::Cancelled => ("cancelled", None, None),
+            Status::Terminated => ("terminated", None, None),
         };
         let active: Vec<Value> = state
             .waiting_frames()

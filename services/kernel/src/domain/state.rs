@@ -29,8 +29,10 @@ pub enum Status {
     Completed(Arc<Value>),
     /// Over, with this error.
     Faulted(Fault),
-    /// Cancelled.
+    /// Cancelled: what it had done is undone where that was declared.
     Cancelled,
+    /// Ended at once, with nothing undone.
+    Terminated,
 }
 
 /// A run.

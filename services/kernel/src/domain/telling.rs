@@ -13,6 +13,10 @@ impl Fact {
             Self::StepStarted { frame, .. } => matches!(frame.activity, Activity::Human { .. }),
             Self::StepCompleted { call, .. } => call.as_ref().is_some_and(|call| call.function.is_public()),
             Self::ReviewChanged { change, .. } => change.is_audited(),
+            Self::SignalReceived { audited, .. }
+            | Self::Migrated { audited, .. }
+            | Self::Suspended { audited, .. }
+            | Self::Resumed { audited, .. } => *audited,
             Self::Started { .. }
             | Self::Restarted { .. }
             | Self::ReviewClaimed { .. }
@@ -102,6 +106,7 @@ impl Fact {
             Self::ListeningEnded { .. } => "listening.ended",
             Self::Completed { .. } => "task.completed",
             Self::Faulted { .. } => "task.faulted",
+            Self::Cancelled { terminated: true, .. } => "task.terminated",
             Self::Cancelled { .. } => "task.cancelled",
         }
     }

@@ -23,8 +23,8 @@ pub const AGEING: Duration = Duration::from_secs(10);
 const START_TO_CLOSE: Duration = Duration::from_secs(600);
 /// Shortest time between heartbeats: less would be noise of the network.
 const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
-/// Largest input; larger things belong in files.
-const INPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest input, and largest result; larger things belong in files.
+pub const CONTENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const QUEUE_BYTES_MAX: usize = 64;
 const ATTEMPTS_DEFAULT: u32 = 3;
 const DELAY_DEFAULT: Duration = Duration::from_secs(1);
@@ -267,8 +267,10 @@ impl Work {
                 .ok_or_else(|| wrong(&format!("`priority` must be a whole number, 0 to {PRIORITY_MAX}")))?,
         };
         let input = get("input").cloned().unwrap_or(Value::Null);
-        if input.to_string().len() > INPUT_BYTES_MAX {
-            return Err(wrong(&format!("`input` is longer than {INPUT_BYTES_MAX} bytes: pass a reference to a file")));
+        if input.to_string().len() > CONTENT_BYTES_MAX {
+            return Err(wrong(&format!(
+                "`input` is longer than {CONTENT_BYTES_MAX} bytes: pass a reference to a file"
+            )));
         }
         let schema = get("schema").cloned();
         if let Some(schema) = &schema {

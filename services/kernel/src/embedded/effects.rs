@@ -9,6 +9,7 @@ use orrery_types::UnixMillis;
 use serde_json::{Value, json};
 
 use super::machine::{Embedded, Finished, Live};
+use super::outcome::Made;
 use super::outside::Answer;
 use crate::domain::command::{Command, Parent, Reply, Run};
 use crate::domain::definition::{Function, Target};
@@ -34,8 +35,10 @@ pub(super) fn perform(embedded: &mut Embedded, run: &Arc<Run>, effects: Vec<Effe
             Effect::StartChild(child) => start_child(embedded, &child),
             Effect::CancelChild { task, reason, terminate } => {
                 let by = PARENT.to_owned();
-                let command =
-                    if terminate { Command::Terminate { by, reason } } else { Command::Cancel { by, reason } };
+                let command = match terminate {
+                    true => Command::Terminate { by, reason, replaced_by: None },
+                    false => Command::Cancel { by, reason },
+                };
                 embedded.commands.push_back((task, command));
             }
             Effect::NotifyParent { parent: Parent { task, key }, outcome } => {
@@ -55,7 +58,17 @@ fn publish(embedded: &mut Embedded, event: Value) {
     embedded.emitted.push(event);
 }
 
+fn note(embedded: &mut Embedded, run: &Run, call: &Call) {
+    embedded.made.push(Made {
+        task: call.pointer.clone(),
+        workflow: run.workflow.1.clone(),
+        function: call.function.name().to_owned(),
+        with: call.arguments.clone(),
+    });
+}
+
 fn start_call(embedded: &mut Embedded, run: &Arc<Run>, call: Call) {
+    note(embedded, run, &call);
     let (outside, slots) = (embedded.around.outside.clone(), embedded.slots.clone());
     let (run, key) = (run.clone(), call.key.clone());
     let left = call.deadline_at.since(embedded.around.clock.now());
@@ -96,6 +109,7 @@ fn start_work(embedded: &mut Embedded, run: &Arc<Run>) {
     });
     let calls: Vec<(Call, u32)> = calls.collect();
     for (call, attempt) in calls {
+        note(embedded, run, &call);
         let (key, worker) = (call.key.clone(), WORKER.to_owned());
         embedded.commands.push_back((run.id.clone(), Command::StartWork { key: key.clone(), attempt, worker }));
         let (outside, slots, run) = (embedded.around.outside.clone(), embedded.slots.clone(), run.clone());

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::outcome::{Outcome, RunStatus};
+use super::outcome::{Made, Outcome, RunStatus};
 use super::outside::Answer;
 use super::trace::Trace;
 use super::{EmbeddedError, LOCAL, Start, Surroundings, effects, waiting};
@@ -49,6 +49,7 @@ pub struct Embedded {
     pub(super) aborts: HashMap<String, AbortHandle>,
     pub(super) slots: Arc<Semaphore>,
     pub(super) emitted: Vec<Value>,
+    pub(super) made: Vec<Made>,
     /// Events from outside that nobody has listened for yet.
     kept: VecDeque<Arc<Value>>,
     trace: Trace,
@@ -88,6 +89,7 @@ impl Embedded {
             aborts: HashMap::new(),
             slots: Arc::new(Semaphore::new(CALLS_MAX)),
             emitted: Vec::new(),
+            made: Vec::new(),
             kept: VecDeque::new(),
             trace: Trace::default(),
             refusals: Vec::new(),
@@ -126,7 +128,8 @@ impl Embedded {
         let (status, output, error) = match root.map(|state| &state.status) {
             Some(Status::Completed(output)) => (RunStatus::Completed, Some((**output).clone()), None),
             Some(Status::Faulted(fault)) => (RunStatus::Faulted, None, Some(fault.clone())),
-            Some(Status::Cancelled) => (RunStatus::Cancelled, None, None),
+            // The specification has one word for both.
+            Some(Status::Cancelled | Status::Terminated) => (RunStatus::Cancelled, None, None),
             Some(Status::Pending | Status::Running) | None => (RunStatus::Waiting, None, None),
         };
         Outcome {
@@ -136,9 +139,20 @@ impl Embedded {
             tasks: self.trace.tasks().to_vec(),
             waiting: self.under_way().flat_map(|live| waiting::waits(&live.state)).collect(),
             emitted: self.emitted.clone(),
-            refusals: self.refusals.clone(),
+            calls: self.made.clone(),
+            refusals: self.refusals.iter().cloned().chain(self.unsent()).collect(),
             elapsed: root.map(|state| state.updated_at.since(state.started_at)).unwrap_or_default(),
         }
+    }
+
+    /// Messages to a run that was over before they came.
+    fn unsent(&self) -> impl Iterator<Item = String> {
+        let over = |due: &&Due| self.runs.get(&due.run).is_none_or(|live| live.state.is_over());
+        let messages = self.due.values().filter(over).filter_map(|due| match Sent::of(&due.command)? {
+            Sent::Decision => None,
+            message => Some(message),
+        });
+        messages.map(|message| format!("{message} was not sent: the run was over by then"))
     }
 
     fn under_way(&self) -> impl Iterator<Item = &Live> {
@@ -180,18 +194,18 @@ impl Embedded {
     /// Whether the command changed anything.
     fn take(&mut self, id: &TaskId, command: Command) -> Result<bool, EmbeddedError> {
         let Some(live) = self.runs.get_mut(id) else { return Ok(false) };
-        let deciding = matches!(command, Command::Decide { .. });
+        let what = Sent::of(&command);
         let moved = match transition(&live.state, &live.definition, command, self.around.clock.now()) {
             Ok(moved) => moved,
-            // What came too late has no effect, as in the service.
-            Err(Reject::Over | Reject::Stale) => return Ok(false),
             Err(corrupted @ Reject::Corrupted(_)) => return Err(corrupted.into()),
-            Err(refused) if deciding => {
-                self.refusals.push(format!("a decision was refused: {refused}"));
-                return Ok(false);
-            }
             Err(refused) => {
-                self.refusals.push(refused.to_string());
+                let late = matches!(refused, Reject::Over | Reject::Stale);
+                match what {
+                    // What came too late has no effect, as in the service, where nobody asks for an answer.
+                    None | Some(Sent::Decision) if late => {}
+                    Some(what) => self.refusals.push(format!("{what} was refused: {refused}")),
+                    None => self.refusals.push(refused.to_string()),
+                }
                 return Ok(false);
             }
         };
@@ -213,7 +227,7 @@ impl Embedded {
     fn ask_people(&mut self, run: &Run, events: &[Event]) {
         let opened: Vec<(Pointer, Box<Review>)> = events.iter().filter_map(opened_review).collect();
         for (pointer, review) in opened {
-            if let Some(answer) = self.around.outside.decide(run, &pointer, &review) {
+            for answer in self.around.outside.decide(run, &pointer, &review) {
                 let at = self.around.clock.now().saturating_add(answer.after);
                 self.schedule(at, run.id.clone(), answer.value.command(&review));
             }
@@ -284,6 +298,34 @@ impl Embedded {
         let due = |live: &&Live| live.state.wake_at().is_some_and(|at| at <= now);
         let woken: Vec<TaskId> = self.under_way().filter(due).map(|live| live.state.run.id.clone()).collect();
         self.commands.extend(woken.into_iter().map(|run| (run, Command::Wake)));
+    }
+}
+
+/// What somebody outside sends to a run.
+enum Sent {
+    Decision,
+    Signal(String),
+    Update(String),
+}
+
+impl Sent {
+    fn of(command: &Command) -> Option<Self> {
+        match command {
+            Command::Decide { .. } => Some(Self::Decision),
+            Command::Signal(signal) => Some(Self::Signal(signal.name.clone())),
+            Command::Update(signal) => Some(Self::Update(signal.name.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Decision => f.write_str("a decision"),
+            Self::Signal(name) => write!(f, "the signal {name:?}"),
+            Self::Update(name) => write!(f, "the update {name:?}"),
+        }
     }
 }
 

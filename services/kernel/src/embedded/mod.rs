@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use clock::{Clock, SystemClock, VirtualClock};
 pub use feed::Feed;
 pub use machine::Embedded;
-pub use outcome::{Outcome, RunStatus};
+pub use outcome::{Made, Outcome, RunStatus};
 pub use outside::{Answer, Connected, Outside, Unconnected, Verdict};
 pub use waiting::{Awaited, Waiting};
 

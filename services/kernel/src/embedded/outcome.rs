@@ -23,6 +23,19 @@ pub enum RunStatus {
     Waiting,
 }
 
+/// A call that was made, or a step that was given to workers; each attempt is one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Made {
+    /// The pointer of its task.
+    pub task: Pointer,
+    /// The name of its workflow.
+    pub workflow: String,
+    /// Which function.
+    pub function: String,
+    /// Its arguments.
+    pub with: Value,
+}
+
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
@@ -38,6 +51,8 @@ pub struct Outcome {
     pub waiting: Vec<Waiting>,
     /// The events that it and the runs under it emitted, in order.
     pub emitted: Vec<Value>,
+    /// The calls that it and the runs under it made, in the order in which they began.
+    pub calls: Vec<Made>,
     /// What was sent to the runs and refused, with the reasons.
     pub refusals: Vec<String>,
     /// Time from its start to its last event, on its own clock.

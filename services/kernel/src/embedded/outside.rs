@@ -54,8 +54,8 @@ pub trait Outside: Send + Sync {
     /// Makes a call to its end.
     async fn call(&self, run: &Run, call: &Call) -> Answer<Result<Reply, Fault>>;
 
-    /// Decides a review; none: nobody does. Asked once for each review, when it is opened.
-    fn decide(&self, run: &Run, pointer: &str, review: &Review) -> Option<Answer<Verdict>>;
+    /// What people say to a review; none: nobody decides. Asked once for each review, when it is opened.
+    fn decide(&self, run: &Run, pointer: &str, review: &Review) -> Vec<Answer<Verdict>>;
 }
 
 /// The world outside, without the platform: calls by HTTP and the like are made, calls of the platform fail, and nobody
@@ -84,8 +84,8 @@ impl Outside for Connected {
         }
     }
 
-    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
-        None
+    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Vec<Answer<Verdict>> {
+        Vec::new()
     }
 }
 
@@ -105,7 +105,7 @@ impl Outside for Unconnected {
         Answer { after: Duration::ZERO, value: Err(fault) }
     }
 
-    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
-        None
+    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Vec<Answer<Verdict>> {
+        Vec::new()
     }
 }

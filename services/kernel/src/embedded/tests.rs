@@ -8,7 +8,7 @@ use orrery_types::UnixMillis;
 use serde_json::json;
 
 use super::*;
-use crate::domain::command::{Command, Reply};
+use crate::domain::command::{Command, Reply, Signal};
 use crate::domain::definition;
 use crate::domain::effect::Call;
 use crate::domain::fault::{Fault, Standard};
@@ -27,10 +27,15 @@ impl Outside for Script {
         self.answers.lock().unwrap().remove(0)
     }
 
-    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
-        let decision = self.decision?.to_owned();
-        let verdict = Verdict { decision, reason: "seen".into(), edits: Value::Null, by: None };
-        Some(Answer { after: Duration::from_secs(3_600), value: verdict })
+    fn decide(&self, _run: &Run, _pointer: &str, _review: &Review) -> Vec<Answer<Verdict>> {
+        let verdict = |decision: &str| Verdict {
+            decision: decision.to_owned(),
+            reason: "seen".into(),
+            edits: Value::Null,
+            by: None,
+        };
+        let answer = |value| Answer { after: Duration::from_secs(3_600), value };
+        self.decision.map(|decision| answer(verdict(decision))).into_iter().collect()
     }
 }
 
@@ -235,6 +240,24 @@ async fn events_come_from_other_runs_and_from_outside() {
     heard.sort_by_key(ToString::to_string);
     assert_eq!(heard, [json!("bye"), json!("hello")]);
     assert_eq!(outcome.elapsed, Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_listen_hears_signals_to_its_run() {
+    let signal = |name: &str| Signal {
+        key: String::new(),
+        name: name.into(),
+        payload: Arc::new(json!({"n": 1})),
+        by: "bob".into(),
+    };
+    let feed = Feed(vec![
+        (Duration::ZERO, Command::Signal(Box::new(signal("other")))),
+        (Duration::from_secs(60), Command::Signal(Box::new(signal("go")))),
+    ]);
+    let world = Surroundings { feed, ..around(Script::default(), Vec::new()) };
+    let body = "do:\n  - l: {listen: {to: {one: {with: {type: orrery.signal.go}}}}}\n";
+    let outcome = run_in(body, json!({}), world).await;
+    assert_eq!((outcome.output, outcome.elapsed), (Some(json!([{"n": 1}])), Duration::from_secs(60)));
 }
 
 #[tokio::test]

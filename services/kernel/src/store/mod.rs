@@ -2,6 +2,7 @@
 
 mod changes;
 mod commit;
+mod holds;
 mod journal;
 mod load;
 mod partitions;
@@ -24,8 +25,9 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use orrery_store::{Dialect, Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
-pub use changes::{ERROR, PendingRow, WorkRow, work_status};
+pub use changes::{ERROR, PendingRow, WorkRow, scope_word, work_status};
 pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
+pub use holds::Held;
 pub use journal::decode;
 pub use load::{Found, Stored};
 pub use partitions::Cluster;

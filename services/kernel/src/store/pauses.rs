@@ -1,6 +1,7 @@
 //! Pauses of workflows and tenants, and the runs that do not agree with them yet.
 
 use diesel::prelude::*;
+use orrery_store::outbox::{self, Message};
 use orrery_store::{AnyConnection, StoreError};
 
 use super::KernelStore;
@@ -40,25 +41,30 @@ impl KernelStore {
             .await
     }
 
-    /// Adds a pause; false: it was there.
-    pub async fn pause(&self, row: PauseRow) -> Result<bool, StoreError> {
+    /// Adds a pause, with what others are told of it; false: it was there.
+    pub async fn pause(&self, row: PauseRow, told: Vec<Message>) -> Result<bool, StoreError> {
         self.store
             .write(move |connection| {
                 let found: Option<PauseRow> =
                     pauses::table.find((&row.tenant, &row.workflow)).first(connection).optional()?;
                 if found.is_none() {
                     diesel::insert_into(pauses::table).values(&row).execute(connection)?;
+                    outbox::insert(connection, &told)?;
                 }
                 Ok(found.is_none())
             })
             .await
     }
 
-    /// Takes a pause away; false: there was none.
-    pub async fn resume(&self, tenant: String, workflow: String) -> Result<bool, StoreError> {
+    /// Takes a pause away, with what others are told of it; false: there was none.
+    pub async fn resume(&self, tenant: String, workflow: String, told: Vec<Message>) -> Result<bool, StoreError> {
         self.store
             .write(move |connection| {
-                Ok(diesel::delete(pauses::table.find((&tenant, &workflow))).execute(connection)? > 0)
+                let found = diesel::delete(pauses::table.find((&tenant, &workflow))).execute(connection)? > 0;
+                if found {
+                    outbox::insert(connection, &told)?;
+                }
+                Ok(found)
             })
             .await
     }

@@ -64,6 +64,8 @@ pub mod status {
     pub const FAULTED: &str = "faulted";
     /// Cancelled.
     pub const CANCELLED: &str = "cancelled";
+    /// Ended at once.
+    pub const TERMINATED: &str = "terminated";
 }
 
 pub(super) fn signed(value: u64) -> i64 {
@@ -80,6 +82,7 @@ impl RunRow {
             Status::Completed(_) => status::COMPLETED,
             Status::Faulted(_) => status::FAULTED,
             Status::Cancelled => status::CANCELLED,
+            Status::Terminated => status::TERMINATED,
         }
     }
 
@@ -87,7 +90,9 @@ impl RunRow {
     pub fn of(state: &State) -> Self {
         let run = &state.run;
         let (output, error) = match &state.status {
-            Status::Pending | Status::Running | Status::Cancelled => (String::new(), String::new()),
+            Status::Pending | Status::Running | Status::Cancelled | Status::Terminated => {
+                (String::new(), String::new())
+            }
             Status::Completed(output) => (output.to_string(), String::new()),
             Status::Faulted(error) => (String::new(), error.to_value().to_string()),
         };

@@ -135,6 +135,10 @@ diesel::table! {
 }
 
 diesel::table! {
+    work_holds (key) { key -> Text, tenant -> Text, queue -> Text, until_ms -> BigInt, }
+}
+
+diesel::table! {
     retention (tenant, workflow) { tenant -> Text, workflow -> Text, keep_ms -> BigInt, archive -> Bool, }
 }
 

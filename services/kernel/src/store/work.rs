@@ -33,19 +33,6 @@ impl KernelStore {
             .await
     }
 
-    /// How many steps of a queue workers hold.
-    pub async fn started_work(&self, tenant: String, queue: String) -> Result<i64, StoreError> {
-        self.store
-            .read(move |connection: &mut AnyConnection| {
-                let rows = work::table
-                    .filter(work::tenant.eq(tenant))
-                    .filter(work::queue.eq(queue))
-                    .filter(work::status.eq(work_status::STARTED));
-                Ok(rows.count().get_result(connection)?)
-            })
-            .await
-    }
-
     /// How many steps wait in each queue that is not empty: tenant, queue, count.
     pub async fn work_waiting(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         self.store

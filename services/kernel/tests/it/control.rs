@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use orrery_bus::{CallContext, Verb, verbs};
+use futures::StreamExt as _;
+use orrery_bus::{CallContext, Verb, subjects, verbs};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{
     CancelTaskRequest, ListTasksRequest, MigrateTaskRequest, PauseRequest, PauseTarget, QueryTaskRequest,
@@ -124,9 +125,37 @@ async fn signals_updates_and_queries_reach_a_run_across_a_restart() {
 
     let cancel = CancelTaskRequest { caller: Some(alice()), task_id: task.clone(), reason: "done".into() };
     system.bus.call(verbs::kernel::TERMINATE, &CallContext::default(), &cancel).await.unwrap();
-    assert_eq!(query(&system, &task, "").await.unwrap()["status"], json!("cancelled"));
+    assert_eq!(query(&system, &task, "").await.unwrap()["status"], json!("terminated"));
     let over = signal(&system, message(&task, "go", "1", "")).await.unwrap_err();
     assert_eq!(over.code, ErrorCode::FailedPrecondition);
+}
+
+async fn listed(system: &System, status: TaskStatus) -> Vec<String> {
+    let statuses = vec![status.into()];
+    let request = ListTasksRequest { caller: Some(alice()), statuses, ..ListTasksRequest::default() };
+    let reply = system.bus.call(verbs::kernel::LIST, &CallContext::default(), &request).await.unwrap();
+    reply.tasks.into_iter().map(|task| task.id).collect()
+}
+
+#[tokio::test]
+async fn a_listen_hears_a_signal_and_an_event_through_a_crash() {
+    let mut system = System::start().await;
+    let body = "do:
+  - l: {listen: {to: {all: [{with: {type: orrery.signal.go}}, {with: {type: shop.paid}}]}}}
+";
+    system.deploy("both", body).await.unwrap();
+    system
+        .deploy("pay", "do:\n  - e: {emit: {event: {with: {source: 'https://e.org', type: shop.paid, data: 2}}}}\n")
+        .await
+        .unwrap();
+    let task = system.submit("both", "{}", "").await.unwrap().id;
+    stands_at(&system, &task, &["/do/0/l"]).await;
+    signal(&system, message(&task, "go", "1", "k")).await.unwrap();
+    system.kill_kernel();
+    system.start_kernel().await;
+    signal(&system, message(&task, "go", "1", "k")).await.unwrap();
+    system.submit("pay", "{}", "").await.unwrap();
+    assert_eq!(system.finished(&task).await.output_json, "[1,2]");
 }
 
 const RESERVE: &str = "do:
@@ -151,7 +180,9 @@ async fn a_cancelled_run_undoes_what_it_did_and_a_reset_one_is_replaced() {
     let kinds: Vec<String> = system.history(&fork.id).await.into_iter().map(|event| event.kind).collect();
     assert_eq!(kinds.iter().filter(|kind| *kind == "step.scheduled").count(), 1, "the call was taken over: {kinds:?}");
     let reset = restart(&system, verbs::kernel::RESET, &task, "/do/0/seat").await.unwrap();
-    assert_eq!(system.finished(&task).await.status(), TaskStatus::Cancelled);
+    assert_eq!(system.finished(&task).await.status(), TaskStatus::Terminated);
+    assert_eq!(listed(&system, TaskStatus::Terminated).await, [task.as_str()]);
+    assert!(listed(&system, TaskStatus::Cancelled).await.is_empty());
     stands_at(&system, &reset.id, &["/do/1/hold"]).await;
     let none = restart(&system, verbs::kernel::FORK, &task, "/do/7/x").await.unwrap_err();
     assert_eq!(none.code, ErrorCode::InvalidRequest);
@@ -212,11 +243,36 @@ async fn a_failed_run_is_retried_and_found_by_its_error_and_attributes() {
 }
 
 #[tokio::test]
+async fn a_paused_run_keeps_what_comes_and_goes_on_when_it_is_resumed() {
+    let mut system = System::start().await;
+    let body = "do:
+  - go: {call: orrery.signal, with: {name: go}}
+  - nap: {wait: {milliseconds: 50}}
+  - end: {set: {done: true}}
+";
+    system.deploy("hold", body).await.unwrap();
+    let task = system.submit("hold", "{}", "").await.unwrap().id;
+    stands_at(&system, &task, &["/do/0/go"]).await;
+    assert!(pause(&system, Kind::TaskId(task.clone())).await.unwrap());
+    assert!(!pause(&system, Kind::TaskId(task.clone())).await.unwrap(), "it is paused already");
+    signal(&system, message(&task, "go", "1", "")).await.unwrap();
+    system.kill_kernel();
+    system.start_kernel().await;
+    let state = query(&system, &task, "").await.unwrap();
+    assert_eq!((&state["status"], &state["pauses"], &state["active"]), (&json!("paused"), &json!(["run"]), &json!([])));
+    assert!(resume(&system, Kind::TaskId(task.clone())).await.unwrap());
+    assert!(!resume(&system, Kind::TaskId(task.clone())).await.unwrap(), "it goes on already");
+    assert_eq!(system.finished(&task).await.output_json, r#"{"done":true}"#);
+}
+
+#[tokio::test]
 async fn a_paused_workflow_takes_runs_and_holds_them() {
     let system = System::start().await;
     system.deploy("two", "do:\n  - a: {wait: PT0.2S}\n  - b: {set: {done: true}}\n").await.unwrap();
     system.deploy("sleep", "do:\n  - w: {wait: PT1H}\n").await.unwrap();
     let under_way = system.submit("sleep", "{}", "").await.unwrap().id;
+    let mut told = system.bus.subscribe(subjects::events_of("acme")).await.unwrap();
+    system.bus.client().flush().await.unwrap();
     assert!(pause(&system, Kind::Workflow("two".into())).await.unwrap());
     assert!(!pause(&system, Kind::Workflow("two".into())).await.unwrap(), "it is paused already");
     assert_eq!(pause(&system, Kind::Workflow("none".into())).await.unwrap_err().code, ErrorCode::NotFound);
@@ -237,6 +293,20 @@ async fn a_paused_workflow_takes_runs_and_holds_them() {
     assert_eq!(system.get(&held).await.unwrap().status(), TaskStatus::Waiting);
     assert!(resume(&system, Kind::Workflow("two".into())).await.unwrap());
     assert_eq!(system.finished(&held).await.output_json, r#"{"done":true}"#);
+    // Each once, in order, with who did it and without the reason.
+    let mut acts = ["workflow.paused", "tenant.paused", "tenant.resumed", "workflow.resumed"].into_iter().peekable();
+    let listening = async {
+        while let (Some(act), Some(event)) = (acts.peek(), told.next().await) {
+            let event: Value = serde_json::from_slice(&event.payload).unwrap();
+            let kind = event["type"].as_str().unwrap().trim_start_matches("orrery.").to_owned();
+            if kind.starts_with("workflow.") || kind.starts_with("tenant.") {
+                assert_eq!((kind.as_str(), &event["data"]["by"]), (*act, &json!("alice")));
+                assert!(!event.to_string().contains("look"));
+                acts.next();
+            }
+        }
+    };
+    tokio::time::timeout(WITHIN, listening).await.unwrap();
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use orrery_kernel::domain::definition::{self, Definition};
 use orrery_kernel::domain::state::State;
 use orrery_kernel::domain::transition::{Transition, transition};
 use orrery_kernel::store::{
-    Committed, DefinitionRow, Deployed, Entry, Found, KernelStore, Move, Page, RunFilter, StartKey, decode,
+    Committed, DefinitionRow, Deployed, Entry, Found, Held, KernelStore, Move, Page, RunFilter, StartKey, decode,
     partition_of,
 };
 use orrery_testkit::PostgresServer;
@@ -177,6 +177,25 @@ async fn holds_in_the_middle(store: KernelStore) {
     assert_eq!(store.active(stored.partition).await.unwrap(), [("acme".to_owned(), "task_m".to_owned())]);
 }
 
+/// K-9 has nothing to say of leases: two processes that ask at the same time hold no more than the limit.
+async fn holds_no_more_than_the_limit(one: KernelStore, other: KernelStore) {
+    let hold = |store: &KernelStore, key: String, now: i64| {
+        let (store, queue) = (store.clone(), ("acme".to_owned(), "q".to_owned()));
+        async move { store.hold_work(queue, key, 3, (now, now + 100)).await.unwrap() }
+    };
+    let asked = (0..16).map(|index| hold(if index % 2 == 0 { &one } else { &other }, format!("k{index}"), 1_000));
+    let held: Vec<Held> = futures::future::join_all(asked).await;
+    let of = |wanted: Held| held.iter().enumerate().filter(move |(_, it)| **it == wanted).map(|(index, _)| index);
+    assert_eq!((of(Held::Yes).count(), of(Held::Full).count()), (3, 13), "{held:?}");
+    let mine = format!("k{}", of(Held::Yes).next().unwrap());
+    assert_eq!(hold(&other, mine.clone(), 1_001).await, Held::Taken);
+    one.let_work_go(mine.clone()).await.unwrap();
+    assert_eq!(hold(&other, "new".into(), 1_002).await, Held::Yes);
+    assert_eq!(hold(&one, mine.clone(), 1_003).await, Held::Full);
+    // Who died with a hold keeps others out for a while only.
+    assert_eq!(hold(&one, mine, 1_100).await, Held::Yes);
+}
+
 #[tokio::test]
 async fn sqlite_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,6 +203,8 @@ async fn sqlite_keeps_the_contract() {
     holds(KernelStore::open(&url).await.unwrap()).await;
     let url = format!("sqlite://{}", folder.path().join("middle.db").display());
     holds_in_the_middle(KernelStore::open(&url).await.unwrap()).await;
+    let url = format!("sqlite://{}", folder.path().join("limit.db").display());
+    holds_no_more_than_the_limit(KernelStore::open(&url).await.unwrap(), KernelStore::open(&url).await.unwrap()).await;
 }
 
 #[tokio::test]
@@ -191,5 +212,7 @@ async fn postgresql_keeps_the_contract() {
     let postgres = PostgresServer::start().await.unwrap();
     holds(KernelStore::open(&postgres.url()).await.unwrap()).await;
     let postgres = PostgresServer::start().await.unwrap();
-    holds_in_the_middle(KernelStore::open(&postgres.url()).await.unwrap()).await;
+    let url = postgres.url();
+    holds_in_the_middle(KernelStore::open(&url).await.unwrap()).await;
+    holds_no_more_than_the_limit(KernelStore::open(&url).await.unwrap(), KernelStore::open(&url).await.unwrap()).await;
 }

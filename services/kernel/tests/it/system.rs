@@ -115,7 +115,7 @@ impl System {
     pub async fn finished(&self, id: &str) -> Task {
         let over = || async {
             let task = self.get(id).await.ok()?;
-            let over = [TaskStatus::Completed, TaskStatus::Faulted, TaskStatus::Cancelled];
+            let over = [TaskStatus::Completed, TaskStatus::Faulted, TaskStatus::Cancelled, TaskStatus::Terminated];
             over.contains(&task.status()).then_some(task)
         };
         match eventually_within(WITHIN, over).await {

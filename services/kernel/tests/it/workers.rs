@@ -8,7 +8,7 @@ use orrery_bus::{Bus, CallContext, TenantVerb, verbs};
 use orrery_config::Paths;
 use orrery_proto::v1::{CancelTaskRequest, LeaseWorkReply, LeaseWorkRequest};
 use orrery_testkit::{Process, eventually_within};
-use orrery_types::TenantId;
+use orrery_types::{Sha256Digest, TenantId};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -153,6 +153,86 @@ async fn what_may_not_end_a_step_gets_its_own_refusal() {
     assert_eq!(beat, json!({"cancelled": true}));
     let result = complete(with(&third, json!({"output": {}}))).await;
     assert_eq!(refusal(result), ("cancelled".into(), "cancelled".into()));
+}
+
+/// A text as parts that have been stored.
+async fn stored(worker: &Bus, work: &Value, text: &str) -> Value {
+    let mut parts = Vec::new();
+    for part in text.as_bytes().chunks(1 << 20) {
+        let body = json!({"key": work["key"], "token": work["token"], "text": std::str::from_utf8(part).unwrap()});
+        let reply = ask(worker, verbs::worker::STORE, body).await.unwrap();
+        assert_eq!(reply["sha256"], json!(Sha256Digest::of(part).to_hex()));
+        parts.push(reply["sha256"].clone());
+    }
+    json!({"parts": parts, "size_bytes": text.len(), "sha256": Sha256Digest::of(text.as_bytes()).to_hex()})
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_a_message_goes_in_parts_both_ways() {
+    let system = System::start().await;
+    let worker = system.nats.connect("tenant-acme").await.unwrap();
+    let body = "do:
+  - text: {call: orrery.work, with: {queue: texts, schema: {type: object}}}
+  - count: {call: orrery.work, with: {queue: words, input: '${ . }'}}
+  - sum: {set: {words: '${ .words }', pages: '${ .text | length }'}}
+";
+    system.deploy("large", body).await.unwrap();
+    let task = system.submit("large", "{}", "").await.unwrap();
+    let work = lease(&worker, "texts").await;
+    assert_eq!(work["input_content"], Value::Null, "what is small stands in the message");
+    let page = "word ".repeat(600_000);
+    let text = json!({"pages": [page, page], "with_text": true}).to_string();
+    let content = stored(&worker, &work, &text).await;
+    let complete = |content: &Value| {
+        let body = json!({"key": work["key"], "token": work["token"], "output_content": content});
+        ask(&worker, verbs::worker::COMPLETE, body)
+    };
+    let with = |field: &str, value: Value| {
+        let mut content = content.clone();
+        content[field] = value;
+        content
+    };
+
+    // Nothing that is refused ends the step.
+    let none = "0".repeat(64);
+    let other = json!({"missing": "a text that only another tenant has"}).to_string();
+    let other_digest = Sha256Digest::of(other.as_bytes()).to_hex();
+    let elsewhere = TenantId::new("other").unwrap();
+    let blobs = system.bus.blobs().await.unwrap();
+    blobs.put(&elsewhere, other.as_bytes(), "application/json", "part").await.unwrap();
+    for missing in [none.as_str(), other_digest.as_str(), "../other/x", ""] {
+        let refused = complete(&with("parts", json!([missing]))).await;
+        assert_eq!(refusal(refused), ("not_found".into(), "missing".into()), "{missing:?}");
+        let body = json!({"key": work["key"], "token": work["token"], "sha256": missing});
+        let refused = ask(&worker, verbs::worker::FETCH, body).await;
+        assert_eq!(refusal(refused), ("not_found".into(), "missing".into()), "{missing:?}");
+    }
+    let digest = ("invalid_request".to_owned(), "digest".to_owned());
+    assert_eq!(refusal(complete(&with("sha256", json!(none))).await), digest);
+    assert_eq!(refusal(complete(&with("size_bytes", json!(text.len() - 1))).await), digest);
+    assert_eq!(refusal(complete(&with("size_bytes", json!(text.len() + 1))).await), digest);
+    let mut turned = content["parts"].as_array().unwrap().clone();
+    turned.reverse();
+    assert_eq!(refusal(complete(&with("parts", json!(turned))).await), digest);
+    let too_large = ("payload_too_large".to_owned(), "too_large".to_owned());
+    assert_eq!(refusal(complete(&with("size_bytes", json!((64 << 20) + 1))).await), too_large);
+    assert_eq!(refusal(complete(&with("parts", json!(vec![none.as_str(); 129]))).await), too_large);
+    let long = json!({"key": work["key"], "token": work["token"], "text": "x".repeat((1 << 20) + 1)});
+    assert_eq!(refusal(ask(&worker, verbs::worker::STORE, long).await), too_large);
+    let stranger = json!({"key": work["key"], "token": "1-0000", "text": "x"});
+    let unknown = ("not_found".to_owned(), "unknown_attempt".to_owned());
+    assert_eq!(refusal(ask(&worker, verbs::worker::STORE, stranger).await), unknown);
+    let unfit = stored(&worker, &work, "[1]").await;
+    assert_eq!(refusal(complete(&unfit).await), ("invalid_request".into(), "schema".into()));
+    complete(&content).await.unwrap();
+    assert_eq!(refusal(complete(&content).await), ("conflict".into(), "duplicate".into()));
+
+    // The example takes it as its input, and gives back as much.
+    let folder = tempfile::tempdir().unwrap();
+    let python = python_worker(&system, &folder, "python");
+    let done = system.finished(&task.id).await;
+    assert_eq!(done.output_json, r#"{"pages":2,"words":1200000}"#, "{}", python.log());
+    assert!(python.log().contains("result stored in parts: 6"), "{}", python.log());
 }
 
 #[tokio::test]

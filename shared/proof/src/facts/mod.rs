@@ -3,6 +3,7 @@
 //! principals are ids. No content, no personal data, no fractions.
 
 mod access;
+mod control;
 mod model;
 mod retrieval;
 mod review;
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use access::{ApiKeyCreated, AuthDenied, KnowledgeIngested};
+pub use control::{ManyHeld, Restarted, SignalReceived, TaskMigrated, TaskPaused, TaskResumed};
 pub use model::{Candidate, ModelCalled, ModelIdentity, Usage};
 pub use retrieval::{RetrievalSearched, RetrievedChunk, millionths};
 pub use review::{
@@ -28,6 +30,15 @@ pub mod kind {
     pub const TASK_COMPLETED: &str = "task.completed";
     pub const TASK_FAULTED: &str = "task.faulted";
     pub const TASK_CANCELLED: &str = "task.cancelled";
+    pub const TASK_TERMINATED: &str = "task.terminated";
+    pub const TASK_PAUSED: &str = "task.paused";
+    pub const TASK_RESUMED: &str = "task.resumed";
+    pub const TASK_MIGRATED: &str = "task.migrated";
+    pub const SIGNAL_RECEIVED: &str = "signal.received";
+    pub const WORKFLOW_PAUSED: &str = "workflow.paused";
+    pub const WORKFLOW_RESUMED: &str = "workflow.resumed";
+    pub const TENANT_PAUSED: &str = "tenant.paused";
+    pub const TENANT_RESUMED: &str = "tenant.resumed";
     pub const MODEL_CALLED: &str = "model.called";
     pub const RETRIEVAL_SEARCHED: &str = "retrieval.searched";
     pub const REVIEW_REQUESTED: &str = "review.requested";
@@ -44,7 +55,7 @@ pub mod kind {
     pub const APIKEY_CREATED: &str = "apikey.created";
     pub const KNOWLEDGE_INGESTED: &str = "knowledge.ingested";
     /// The kinds that end a task.
-    pub const CLOSING: [&str; 3] = [TASK_COMPLETED, TASK_FAULTED, TASK_CANCELLED];
+    pub const CLOSING: [&str; 4] = [TASK_COMPLETED, TASK_FAULTED, TASK_CANCELLED, TASK_TERMINATED];
 }
 
 /// The service whose records frame a task: it submits, steps, reviews and closes.
@@ -68,6 +79,11 @@ pub enum Facts {
     TaskSubmitted(TaskSubmitted),
     StepCompleted(StepCompleted),
     TaskClosed(TaskClosed),
+    SignalReceived(SignalReceived),
+    TaskPaused(TaskPaused),
+    TaskResumed(TaskResumed),
+    TaskMigrated(TaskMigrated),
+    ManyHeld(ManyHeld),
     ModelCalled(ModelCalled),
     RetrievalSearched(RetrievalSearched),
     ReviewRequested(ReviewRequested),
@@ -91,7 +107,16 @@ impl Facts {
         match record.kind.as_str() {
             kind::TASK_SUBMITTED => read(record).map(Self::TaskSubmitted),
             kind::STEP_COMPLETED => read(record).map(Self::StepCompleted),
-            kind::TASK_COMPLETED | kind::TASK_FAULTED | kind::TASK_CANCELLED => read(record).map(Self::TaskClosed),
+            kind::TASK_COMPLETED | kind::TASK_FAULTED | kind::TASK_CANCELLED | kind::TASK_TERMINATED => {
+                read(record).map(Self::TaskClosed)
+            }
+            kind::SIGNAL_RECEIVED => read(record).map(Self::SignalReceived),
+            kind::TASK_PAUSED => read(record).map(Self::TaskPaused),
+            kind::TASK_RESUMED => read(record).map(Self::TaskResumed),
+            kind::TASK_MIGRATED => read(record).map(Self::TaskMigrated),
+            kind::WORKFLOW_PAUSED | kind::WORKFLOW_RESUMED | kind::TENANT_PAUSED | kind::TENANT_RESUMED => {
+                read(record).map(Self::ManyHeld)
+            }
             kind::MODEL_CALLED => read(record).map(Self::ModelCalled),
             kind::RETRIEVAL_SEARCHED => read(record).map(Self::RetrievalSearched),
             kind::REVIEW_REQUESTED => read(record).map(Self::ReviewRequested),

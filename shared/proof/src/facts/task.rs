@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Restarted;
+
 /// A file that came with a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachmentDigest {
@@ -28,6 +30,9 @@ pub struct TaskSubmitted {
     pub attachments: Vec<AttachmentDigest>,
     /// The principal.
     pub submitted_by: String,
+    /// The task from which it was begun anew, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<Restarted>,
 }
 
 /// `step.completed`: one step of the workflow is done.
@@ -48,10 +53,10 @@ pub struct StepCompleted {
     pub decision_ids: Vec<String>,
 }
 
-/// `task.completed`, `task.faulted` or `task.cancelled`: the last fact of a task.
+/// `task.completed`, `task.faulted`, `task.cancelled` or `task.terminated`: the last fact of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskClosed {
-    /// `completed`, `faulted` or `cancelled`.
+    /// `completed`, `faulted`, `cancelled` or `terminated`.
     pub status: String,
     /// Digest of the output, or of the error.
     pub output_digest: String,
@@ -67,6 +72,15 @@ pub struct TaskClosed {
     /// JSON pointer of the step that the error came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_at: Option<String>,
+    /// Who cancelled or terminated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Digest of the reason that they gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_digest: Option<String>,
+    /// The task that takes its place, if it was reset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
     /// How many records the kernel has emitted for the task, this one included. A proof with fewer is incomplete.
     pub kernel_records: u64,
 }

@@ -8,8 +8,8 @@ mod statement;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{
-    AttachmentDigest, Facts, FactsError, KERNEL_SERVICE, ModelCalled, ModelIdentity, RetrievalSearched, StepCompleted,
-    TaskClosed, TaskSubmitted, kind,
+    AttachmentDigest, Facts, FactsError, KERNEL_SERVICE, ModelCalled, ModelIdentity, Restarted, RetrievalSearched,
+    SignalReceived, StepCompleted, TaskClosed, TaskMigrated, TaskPaused, TaskResumed, TaskSubmitted, kind,
 };
 use crate::record::Record;
 
@@ -87,6 +87,16 @@ pub struct Decided {
     pub signature: Option<String>,
 }
 
+/// What somebody did to the task while it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "snake_case")]
+pub enum Control {
+    Signalled(SignalReceived),
+    Paused(TaskPaused),
+    Resumed(TaskResumed),
+    Migrated(TaskMigrated),
+}
+
 /// Everything the records of one task say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -100,7 +110,10 @@ pub struct Outcome {
     pub attachments: Vec<AttachmentDigest>,
     pub submitted_by: String,
     pub submitted_at_ms: u64,
-    /// `running`, `completed`, `faulted` or `cancelled`.
+    /// The task from which it was begun anew, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted: Option<Restarted>,
+    /// `running`, `completed`, `faulted`, `cancelled` or `terminated`.
     pub status: String,
     /// Absent while the task runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +123,9 @@ pub struct Outcome {
     pub calls: Vec<At<ModelCalled>>,
     pub retrievals: Vec<At<RetrievalSearched>>,
     pub reviews: Vec<Review>,
+    /// What people did to it, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<At<Control>>,
     pub steps: Vec<At<StepCompleted>>,
     /// Digests of the policy sets that decided.
     pub policy_digests: Vec<String>,
@@ -157,6 +173,7 @@ pub struct Trace {
     calls: Vec<At<ModelCalled>>,
     retrievals: Vec<At<RetrievalSearched>>,
     reviews: Vec<Review>,
+    controls: Vec<At<Control>>,
     ids: std::collections::BTreeSet<String>,
     kernel_records: u64,
 }
@@ -192,7 +209,7 @@ impl Trace {
     }
 
     fn count_kernel(&mut self, record: &Record) -> Result<(), OutcomeError> {
-        let kernel_kind = ["task.", "step.", "review."].iter().any(|prefix| record.kind.starts_with(prefix));
+        let kernel_kind = ["task.", "step.", "review.", "signal."].iter().any(|prefix| record.kind.starts_with(prefix));
         if record.service == KERNEL_SERVICE {
             self.kernel_records += 1;
         } else if kernel_kind {
@@ -233,7 +250,12 @@ impl Trace {
             | Facts::ReviewHandedOver(_)
             | Facts::ReviewEscalated(_)
             | Facts::ReviewDecided(_) => self.take_review(record, facts)?,
-            Facts::ReviewVoted(_)
+            Facts::SignalReceived(facts) => self.controls.push(At { at_ms, facts: Control::Signalled(facts) }),
+            Facts::TaskPaused(facts) => self.controls.push(At { at_ms, facts: Control::Paused(facts) }),
+            Facts::TaskResumed(facts) => self.controls.push(At { at_ms, facts: Control::Resumed(facts) }),
+            Facts::TaskMigrated(facts) => self.controls.push(At { at_ms, facts: Control::Migrated(facts) }),
+            Facts::ManyHeld(_)
+            | Facts::ReviewVoted(_)
             | Facts::ReviewCommented(_)
             | Facts::ReviewExpired(_)
             | Facts::AuthDenied(_)
@@ -300,6 +322,7 @@ impl Trace {
             attachments: facts.attachments.clone(),
             submitted_by: facts.submitted_by.clone(),
             submitted_at_ms: submitted.at_ms,
+            restarted: facts.restarted.clone(),
             status: closed.as_ref().map_or_else(|| "running".to_owned(), |closed| closed.facts.status.clone()),
             closed,
             models: distinct(called.chain(embedders).cloned()),
@@ -309,6 +332,7 @@ impl Trace {
             calls: self.calls.clone(),
             retrievals: self.retrievals.clone(),
             reviews: self.reviews.clone(),
+            controls: self.controls.clone(),
             steps: self.steps.clone(),
             records: self.ids.len() as u64,
         })

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orrery_types::{Nanos, UnixMillis};
 
-use super::{Outcome, Review};
+use super::{Control, Outcome, Review};
 use crate::facts::{Candidate, ModelCalled, ModelIdentity};
 
 impl Outcome {
@@ -16,6 +16,7 @@ impl Outcome {
         self.model_work(&mut out);
         self.lookups(&mut out);
         self.people(&mut out);
+        self.control(&mut out);
         self.ending(&mut out);
         out
     }
@@ -31,6 +32,11 @@ impl Outcome {
             self.submitted_by,
             UnixMillis(self.submitted_at_ms)
         );
+        if let Some(from) = &self.restarted {
+            let (by, task, how) = (&from.by, &from.task, begun_by(&from.how));
+            let _ =
+                writeln!(out, "{by} {how} task {task}; what that one had done up to its event {} is kept.", from.seq);
+        }
         if !self.attachments.is_empty() {
             let _ = writeln!(out, "It came with {}:", count(self.attachments.len(), "file", "files"));
         }
@@ -93,6 +99,15 @@ impl Outcome {
         }
     }
 
+    fn control(&self, out: &mut String) {
+        if !self.controls.is_empty() {
+            let _ = writeln!(out, "\nWhile it ran:");
+        }
+        for control in &self.controls {
+            let _ = writeln!(out, "  - {} on {}", control_line(&control.facts), UnixMillis(control.at_ms));
+        }
+    }
+
     fn ending(&self, out: &mut String) {
         match &self.closed {
             None => {
@@ -105,12 +120,16 @@ impl Outcome {
                 let clause = facts.clause.as_ref().map(|text| format!(", resting on clause {text}"));
                 let decision = decision.map(|text| format!("{text}{}.", clause.unwrap_or_default()));
                 let (when, status) = (UnixMillis(closed.at_ms), &facts.status);
+                let was = if matches!(status.as_str(), "cancelled" | "terminated") { "was " } else { "" };
                 let place = facts.error_at.as_ref().map(|pointer| format!(" at {pointer}")).unwrap_or_default();
                 let error = facts.error.as_ref().map(|code| format!(", with the error {code}{place}"));
                 let error = error.unwrap_or_default();
+                let by = facts.by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
+                let place = facts.replaced_by.as_ref().map(|task| format!("; task {task} takes its place"));
+                let place = place.unwrap_or_default();
                 let _ = writeln!(
                     out,
-                    "\nThe task {status} on {when}, after {:.1} s{error}.{}",
+                    "\nThe task {was}{status} on {when}, after {:.1} s{by}{error}{place}.{}",
                     took.as_secs_f64(),
                     decision.unwrap_or_default()
                 );
@@ -168,6 +187,36 @@ fn review_line(review: &Review) -> String {
         }
     }
     line
+}
+
+fn control_line(control: &Control) -> String {
+    match control {
+        Control::Signalled(it) => {
+            let (what, payload) = (if it.update { "update" } else { "signal" }, short(&it.payload_digest));
+            format!("{} sent the {what} {:?} (payload {payload})", it.by, it.name)
+        }
+        Control::Paused(it) => format!("{} paused {}", it.by, held(&it.scope)),
+        Control::Resumed(it) => format!("{} resumed {}", it.by, held(&it.scope)),
+        Control::Migrated(it) => {
+            format!("{} moved it to {} (definition {})", it.by, it.workflow, short(&it.definition_hash))
+        }
+    }
+}
+
+fn begun_by(how: &str) -> &'static str {
+    match how {
+        "reset" => "began it in place of",
+        "fork" => "began it beside",
+        _ => "began it to try again what failed in",
+    }
+}
+
+fn held(scope: &str) -> &'static str {
+    match scope {
+        "definition" => "all tasks of its workflow",
+        "tenant" => "all tasks of the tenant",
+        _ => "it",
+    }
 }
 
 fn identity(model: &ModelIdentity) -> String {

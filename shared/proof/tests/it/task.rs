@@ -91,6 +91,7 @@ pub fn claim() -> Vec<Record> {
             size: 48_213,
         }],
         submitted_by: "intake-bot".to_owned(),
+        restarted: None,
     };
     let step = StepCompleted {
         pointer: "/do/0/read".to_owned(),
@@ -126,6 +127,9 @@ pub fn claim() -> Vec<Record> {
         clause: Some("H-2.1".to_owned()),
         error: None,
         error_at: None,
+        by: None,
+        reason_digest: None,
+        replaced_by: None,
         kernel_records: 6,
     };
     vec![

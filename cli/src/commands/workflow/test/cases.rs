@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use orrery_kernel::domain::command::Signal;
 use orrery_kernel::domain::definition::{self, Problem, Problems, Source, duration};
 use orrery_kernel::embedded::RunStatus;
 use serde::{Deserialize, Deserializer};
@@ -62,6 +64,12 @@ pub struct Case {
     /// CloudEvents from outside; each is kept until a run listens for it.
     #[serde(default)]
     pub events: Vec<Incoming>,
+    /// Signals to the run.
+    #[serde(default)]
+    pub signals: Vec<Message>,
+    /// Updates of the run.
+    #[serde(default)]
+    pub updates: Vec<Message>,
     /// Cancels the run.
     #[serde(default)]
     pub cancel: Option<Cancel>,
@@ -126,6 +134,55 @@ pub struct ReviewAnswer {
     /// Nobody decides.
     #[serde(default)]
     pub expire: bool,
+    /// Where it takes several people: what each says, in place of the above.
+    #[serde(default)]
+    pub votes: Vec<Vote>,
+}
+
+/// What one of several people decides.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vote {
+    /// Who.
+    pub by: String,
+    /// One of the review's decisions.
+    pub decision: String,
+    /// Why; a decision needs a reason.
+    #[serde(default = "scripted")]
+    pub reason: String,
+    /// Changed fields.
+    #[serde(default)]
+    pub edits: Value,
+    /// How long after the review was asked for.
+    #[serde(default, deserialize_with = "time")]
+    pub after: Duration,
+}
+
+/// A signal or an update.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Message {
+    /// How long after the start.
+    #[serde(default, deserialize_with = "time")]
+    pub after: Duration,
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    #[serde(default)]
+    pub payload: Value,
+    /// Who sends it.
+    #[serde(default = "tester")]
+    pub by: String,
+    /// Makes two the same.
+    #[serde(default)]
+    pub key: String,
+}
+
+impl From<Message> for Signal {
+    fn from(message: Message) -> Self {
+        let Message { name, payload, by, key, .. } = message;
+        Self { key, name, payload: Arc::new(payload), by }
+    }
 }
 
 /// An event that comes from outside.
@@ -185,6 +242,12 @@ pub struct Expectation {
     /// Parts of the events that it emitted, in order.
     #[serde(default)]
     pub emitted: Option<Vec<Value>>,
+    /// Parts of the calls that it made, in order, each `{task, workflow, function, with}`; an attempt is a call.
+    #[serde(default)]
+    pub calls: Option<Vec<Value>>,
+    /// Parts of what was said to decisions, signals and updates that the run refused, in order. Without it, none may be.
+    #[serde(default)]
+    pub refusals: Option<Vec<String>>,
 }
 
 /// As the answer of a run names it.
@@ -267,6 +330,10 @@ fn epoch() -> Timestamp {
 
 fn scripted() -> String {
     "as the case scripts it".to_owned()
+}
+
+fn tester() -> String {
+    "the test".to_owned()
 }
 
 fn nothing() -> Value {

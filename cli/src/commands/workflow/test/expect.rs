@@ -50,6 +50,12 @@ pub fn compare(expected: &Expectation, outcome: &Outcome) -> Vec<Difference> {
     if let Some(expected) = &expected.emitted {
         values("emitted", &json!(expected), &json!(outcome.emitted), Match::Part, &mut found);
     }
+    if let Some(expected) = &expected.calls {
+        values("calls", &json!(expected), &json!(outcome.calls), Match::Part, &mut found);
+    }
+    if let Some(expected) = &expected.refusals {
+        refusals(expected, &outcome.refusals, &mut found);
+    }
     if let Some(expected) = &expected.waiting {
         let waiting: Vec<&str> = outcome.waiting.iter().map(|wait| wait.task.as_str()).collect();
         values("waiting", &json!(expected), &json!(waiting), Match::Exact, &mut found);
@@ -83,6 +89,19 @@ fn tasks(expected: &Expectation, outcome: &Outcome, found: &mut Vec<Difference>)
     }
     for task in expected.tasks_exclude.iter().filter(|task| ran.contains(&task.as_str())) {
         found.push(Difference { at: "tasks_exclude".to_owned(), expected: None, found: Some(json!(task)) });
+    }
+}
+
+fn refusals(expected: &[String], refused: &[String], found: &mut Vec<Difference>) {
+    for index in 0..expected.len().max(refused.len()) {
+        match (expected.get(index), refused.get(index)) {
+            (Some(part), Some(whole)) if whole.contains(part.as_str()) => {}
+            (part, whole) => {
+                let at = format!("refusals/{index}");
+                let value = |text: &String| json!(text);
+                found.push(Difference { at, expected: part.map(value), found: whole.map(value) });
+            }
+        }
     }
 }
 

@@ -28,7 +28,34 @@ use crate::output::Output;
 #[derive(Debug, Args)]
 #[command(
     after_help = "The cases lie beside the definition, in `workflow.test.yaml` for `workflow.yaml`, unless --cases \
-names another file. Exit code 0: all passed; 1: at least one failed; 2: the definition or the cases cannot be used."
+names another file. Exit code 0: all passed; 1: at least one failed; 2: the definition or the cases cannot be used.
+
+A file holds `cases`, and what they share: `with` (definitions of sub-workflows), `start` (the clock), `calls` and `reviews`. A \
+case:
+
+  name: what it shows
+  input: {...}
+  attachments: {form: image/png}
+  calls:                         # by task pointer, workflow#pointer or function; one answer, or a list in turn
+    orrery.classify: {output: {label: a}, after: PT2S}        # or error: {title, status, type, detail}
+  reviews:                       # by task pointer; one, or a list in turn; `after` counts from the request
+    /do/1/ask: {decision: approve, by: bob, reason: seen, edits: {...}, after: PT1H}   # or expire: true
+    /do/2/both: {votes: [{by: bob, decision: approve}, {by: eve, decision: decline, after: PT2H}]}
+  events: [{after: PT1H, event: {type: shop.paid, data: {...}}}]     # `after` counts from the start
+  signals: [{after: PT1H, name: go, payload: {...}, by: bob, key: once}]
+  updates: [{after: PT2H, name: amount, payload: 7}]
+  cancel: {after: PT3H, reason: enough}
+  expect:                        # what is not named may be anything
+    status: completed            # faulted, cancelled, waiting
+    output: {...}                # exactly; output_has: a part; error: a part
+    tasks: [/do/0/a]             # exactly; tasks_include: in this order; tasks_exclude
+    emitted: [{type: t}]         # parts, in order
+    calls: [{task: /do/0/a, function: orrery.classify, with: {text: x}}]   # parts, in order; each attempt is one
+    refusals: [at most 9]        # parts of why decisions, signals and updates were refused; without it none may be
+    waiting: [/do/1/ask]
+    elapsed: PT2S
+
+`examples/approval` is a whole one."
 )]
 pub struct TestArgs {
     /// The definition, YAML or JSON.
@@ -112,7 +139,7 @@ fn unknown_pointers(cases: &[Case], given: &[Arc<Definition>]) -> Vec<(String, S
 }
 
 async fn run_case(case: Case, definition: Arc<Definition>, shelf: Shelf, start: UnixMillis) -> Result<report::Result> {
-    let Case { name, input, attachments, calls, reviews, events, cancel, expect } = case;
+    let Case { name, input, attachments, calls, reviews, events, signals, updates, cancel, expect } = case;
     let scripted = Arc::new(Scripted::new(calls, reviews));
     let cancel = cancel.map(|it| (it.after, Command::Cancel { by: "the test".to_owned(), reason: it.reason }));
     let mut feed = Feed(cancel.into_iter().collect());
@@ -120,6 +147,10 @@ async fn run_case(case: Case, definition: Arc<Definition>, shelf: Shelf, start: 
         let event = source::complete_event(event, index).map_err(|reason| usage(format!("case {name:?}: {reason}")))?;
         feed.0.push((after, Command::Event { event: Arc::new(event) }));
     }
+    let signals = signals.into_iter().map(|it| (it.after, Command::Signal(Box::new(it.into()))));
+    feed.0.extend(signals);
+    let updates = updates.into_iter().map(|it| (it.after, Command::Update(Box::new(it.into()))));
+    feed.0.extend(updates);
     let around = Surroundings {
         clock: Arc::new(VirtualClock::at(start)),
         outside: scripted.clone(),
@@ -134,7 +165,8 @@ async fn run_case(case: Case, definition: Arc<Definition>, shelf: Shelf, start: 
     embedded.run().await?;
     let outcome = embedded.outcome();
     let differences = expect::compare(&expect, &outcome);
-    let complaints = scripted.missing().into_iter().chain(outcome.refusals.iter().cloned()).collect();
+    let unexpected = outcome.refusals.iter().filter(|_| expect.refusals.is_none()).cloned();
+    let complaints = scripted.missing().into_iter().chain(unexpected).collect();
     Ok(report::Result { name, outcome, differences, complaints })
 }
 

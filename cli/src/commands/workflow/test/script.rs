@@ -11,7 +11,7 @@ use orrery_kernel::embedded::{Answer, Outside, Verdict};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::cases::{CallAnswer, ReviewAnswer, Script};
+use super::cases::{CallAnswer, ReviewAnswer, Script, Vote};
 
 /// The answers of one case.
 #[derive(Debug)]
@@ -71,14 +71,27 @@ impl Outside for Scripted {
         }
     }
 
-    fn decide(&self, run: &Run, pointer: &str, _review: &Review) -> Option<Answer<Verdict>> {
+    fn decide(&self, run: &Run, pointer: &str, _review: &Review) -> Vec<Answer<Verdict>> {
         let full = format!("{}#{pointer}", run.workflow.1);
-        let (key, script) = [full.as_str(), pointer].into_iter().find_map(|key| self.reviews.get_key_value(key))?;
-        let answer = script.at(self.turn(&format!("review {key}")))?;
-        let decision = answer.decision.clone().filter(|_| !answer.expire)?;
-        let (reason, edits, by) = (answer.reason.clone(), answer.edits.clone(), answer.by.clone());
-        Some(Answer { after: answer.after, value: Verdict { decision, reason, edits, by } })
+        let script = [full.as_str(), pointer].into_iter().find_map(|key| self.reviews.get_key_value(key));
+        let answer = script.and_then(|(key, script)| script.at(self.turn(&format!("review {key}"))));
+        answer.filter(|answer| !answer.expire).map(verdicts).unwrap_or_default()
     }
+}
+
+fn verdicts(answer: &ReviewAnswer) -> Vec<Answer<Verdict>> {
+    if !answer.votes.is_empty() {
+        let vote = |vote: &Vote| {
+            let Vote { by, decision, reason, edits, after } = vote.clone();
+            Answer { after, value: Verdict { decision, reason, edits, by: Some(by) } }
+        };
+        return answer.votes.iter().map(vote).collect();
+    }
+    let verdict = |decision: String| {
+        let (reason, edits, by) = (answer.reason.clone(), answer.edits.clone(), answer.by.clone());
+        Answer { after: answer.after, value: Verdict { decision, reason, edits, by } }
+    };
+    answer.decision.clone().map(verdict).into_iter().collect()
 }
 
 fn outcome(answer: &CallAnswer) -> Result<Reply, Fault> {

@@ -24,7 +24,7 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 impl Api {
     pub(super) async fn terminate(self, _context: CallContext, request: CancelTaskRequest) -> Result<Task, Error> {
         let (tenant, person) = convert::caller(request.caller)?;
-        let command = Command::Terminate { by: person.principal, reason: request.reason };
+        let command = Command::Terminate { by: person.principal, reason: request.reason, replaced_by: None };
         self.end(&tenant, &request.task_id, command).await
     }
 

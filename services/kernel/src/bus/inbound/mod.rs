@@ -7,6 +7,7 @@ mod restarts;
 mod reviews;
 mod tasks;
 mod work;
+mod work_content;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle_tenant(verbs::worker::OPEN, CALLS, api.serve(Api::open_work))
         .handle_tenant(verbs::worker::LEASE, CALLS, api.serve(Api::lease_work))
         .handle_tenant(verbs::worker::HEARTBEAT, CALLS, api.serve(Api::heartbeat_work))
+        .handle_tenant(verbs::worker::FETCH, CALLS, api.serve(Api::fetch_work))
+        .handle_tenant(verbs::worker::STORE, CALLS, api.serve(Api::store_work))
         .handle_tenant(verbs::worker::COMPLETE, CALLS, api.serve(Api::complete_work))
         .handle_tenant(verbs::worker::FAIL, CALLS, api.serve(Api::fail_work))
 }

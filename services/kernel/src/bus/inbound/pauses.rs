@@ -4,10 +4,11 @@ use orrery_bus::CallContext;
 use orrery_errors::Error;
 use orrery_proto::v1::{ListPausesRequest, Pause, PauseReply, PauseRequest, PauseTarget, ResumeRequest, pause_target};
 use orrery_types::{TenantId, UnixMillis};
+use uuid::Uuid;
 
 use super::Api;
 use super::control::task_id;
-use crate::bus::convert;
+use crate::bus::{control_facts, convert};
 use crate::domain::command::{Command, Scope};
 use crate::store::PauseRow;
 
@@ -29,7 +30,8 @@ impl Api {
                 let workflow = self.workflow(&tenant, many).await?;
                 let paused_ms = i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX);
                 let row = PauseRow { tenant: tenant.to_string(), workflow, paused_by: by, reason, paused_ms };
-                self.kernel.store.pause(row).await?
+                let told = control_facts::many(&row, true, &row.paused_by, UnixMillis::now(), &fresh());
+                self.kernel.store.pause(row, told).await?
             }
         };
         self.paused(&tenant, changed).await
@@ -43,7 +45,10 @@ impl Api {
             }
             many => {
                 let workflow = self.workflow(&tenant, many).await?;
-                self.kernel.store.resume(tenant.to_string(), workflow).await?
+                let (tenant, reason) = (tenant.to_string(), String::new());
+                let row = PauseRow { tenant, workflow, paused_by: person.principal.clone(), reason, paused_ms: 0 };
+                let told = control_facts::many(&row, false, &person.principal, UnixMillis::now(), &fresh());
+                self.kernel.store.resume(row.tenant, row.workflow, told).await?
             }
         };
         self.paused(&tenant, changed).await
@@ -58,6 +63,7 @@ impl Api {
     async fn paused(&self, tenant: &TenantId, changed: bool) -> Result<PauseReply, Error> {
         let rows = self.kernel.store.pauses().await?;
         self.kernel.pauses.replace(&rows);
+        self.kernel.outbox.wake();
         let pause = |row: PauseRow| Pause {
             workflow: row.workflow,
             by: row.paused_by,
@@ -85,6 +91,11 @@ impl Api {
             _ => Err(convert::invalid("the target names a task, a workflow or the tenant")),
         }
     }
+}
+
+/// Names one pause or resumption, so that the next is told of as well.
+fn fresh() -> String {
+    Uuid::now_v7().to_string()
 }
 
 fn kind(target: Option<PauseTarget>) -> Result<pause_target::Kind, Error> {

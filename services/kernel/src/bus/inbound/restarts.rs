@@ -122,8 +122,8 @@ impl Api {
             let reason = "another task waits for this one: reset that one, or fork this one".to_owned();
             return Err(ActError::Rejected(Reject::Refused(vec![reason])).into());
         }
-        let reason = format!("reset, {} takes its place: {reason}", beginning.run.id);
-        let command = Command::Terminate { by: person.principal.clone(), reason };
+        let replaced_by = Some(beginning.run.id.clone());
+        let command = Command::Terminate { by: person.principal.clone(), reason: reason.to_owned(), replaced_by };
         match self.kernel.act(tenant, &task_id(row)?, command).await {
             Ok(_) | Err(ActError::Rejected(Reject::Over) | ActError::Unknown) => Ok(()),
             Err(error) => Err(error.into()),

@@ -14,6 +14,7 @@ use orrery_types::{TaskId, TenantId, UnixMillis};
 use serde_json::{Value, json};
 
 use super::Api;
+use super::work_content::PART_BYTES_MAX;
 use crate::bus::convert;
 use crate::domain::command::{Command, Reject};
 use crate::domain::fault::{Fault, Standard};
@@ -22,10 +23,10 @@ use crate::domain::work::{self, Stage, Work};
 use crate::error::ActError;
 use crate::kernel::Acted;
 use crate::leases::{AT_LIMIT, Place};
-use crate::store::{Beat, WorkRow, work_status};
+use crate::store::{Beat, Held, WorkRow, work_status};
 
-/// Largest result of a step; larger ones belong in files.
-const RESULT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Largest input or result in a message; what is larger goes in parts.
+pub(super) const INLINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Largest details of a heartbeat.
 const DETAILS_BYTES_MAX: usize = 64 * 1024;
 /// What a worker may say of an error.
@@ -34,17 +35,19 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 const ROWS: usize = 8;
 /// A worker asks again after this when others were faster.
 const CONTENDED: Duration = Duration::from_millis(50);
+/// Longer than giving a step to a worker may take, wherever its run is.
+const HOLD: Duration = Duration::from_secs(120);
 
-fn refusal(code: ErrorCode, kind: &str, message: impl Into<String>) -> Error {
+pub(super) fn refusal(code: ErrorCode, kind: &str, message: impl Into<String>) -> Error {
     Error::new(code, message).detail(json!({ "refusal": kind }))
 }
 
-fn unknown() -> Error {
+pub(super) fn unknown() -> Error {
     refusal(ErrorCode::NotFound, "unknown_attempt", "no attempt of any step of this tenant has this key and token")
 }
 
 /// Why an attempt that is not under way is refused.
-fn closed(row: &WorkRow, token: &str) -> Error {
+pub(super) fn closed(row: &WorkRow, token: &str) -> Error {
     let late = "this attempt is over: its time ran out or it failed; another may be under way";
     let Some(attempt) = work::attempt_of(token) else { return unknown() };
     if row.token != token {
@@ -80,6 +83,7 @@ fn lease(state: &State, row: &WorkRow) -> Option<Lease> {
         queue: work.queue.clone(),
         priority: work.priority,
         input_json: work.input.to_string(),
+        input_content: None,
         heartbeat_details_json: row.details.clone(),
         scheduled_at_ms: work.scheduled_at.0,
         close_at_ms: work.close_at().map_or(0, |at| at.0),
@@ -120,7 +124,9 @@ impl Api {
             consumer: queue.consumer,
             ack_wait_ms: u64::try_from(WORK_ACK_WAIT.as_millis()).unwrap_or(u64::MAX),
             payload_bytes_max: payload as u64,
-            result_bytes_max: RESULT_BYTES_MAX as u64,
+            result_bytes_max: INLINE_BYTES_MAX as u64,
+            content_bytes_max: work::CONTENT_BYTES_MAX as u64,
+            part_bytes_max: PART_BYTES_MAX as u64,
         })
     }
 
@@ -140,30 +146,50 @@ impl Api {
             return Ok(LeaseWorkReply::default());
         }
         for row in rows {
-            let taking = match kernel.leases.enter(&tenant, &request.queue, &row.key) {
+            let _taking = match kernel.leases.enter(&tenant, &request.queue, &row.key) {
                 Place::Free(taking) => taking,
                 Place::Taken => continue,
                 Place::Limited => return Ok(later(AT_LIMIT)),
             };
-            if let Some(most) = kernel.leases.max(&request.queue) {
-                let held = kernel.store.started_work(tenant.to_string(), request.queue.clone()).await?;
-                if held + i64::from(taking.others) >= i64::from(most) {
-                    return Ok(later(AT_LIMIT));
+            let limited = kernel.leases.max(&request.queue);
+            if let Some(most) = limited {
+                match self.hold_place(&row, most).await? {
+                    Held::Yes => {}
+                    Held::Taken => continue,
+                    Held::Full => return Ok(later(AT_LIMIT)),
                 }
             }
             let run = TaskId::new(&row.run_id).map_err(|error| convert::invalid(error.to_string()))?;
             let attempt = u32::try_from(row.attempt).unwrap_or(0);
             let command = Command::StartWork { key: row.key.clone(), attempt, worker: request.worker.clone() };
-            match kernel.act(&tenant, &run, command).await {
+            let acted = kernel.act(&tenant, &run, command).await;
+            // Of a start that failed it is not known whether it was made: its place stays taken for a while.
+            if limited.is_some() && !matches!(acted, Err(ActError::Failed(_))) {
+                kernel.store.let_work_go(row.key.clone()).await?;
+            }
+            match acted {
                 Ok(acted) => {
                     let state = self.state(acted, &tenant, &run).await?;
-                    return Ok(LeaseWorkReply { work: lease(&state, &row), retry_after_ms: 0 });
+                    let work = match lease(&state, &row) {
+                        Some(work) => Some(self.fit(&tenant, &run, work).await?),
+                        None => None,
+                    };
+                    return Ok(LeaseWorkReply { work, retry_after_ms: 0 });
                 }
                 Err(ActError::Rejected(Reject::Stale | Reject::Over) | ActError::Unknown) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(later(CONTENDED))
+    }
+
+    /// Holds a step of a queue whose workers may hold so many.
+    async fn hold_place(&self, row: &WorkRow, most: u32) -> Result<Held, Error> {
+        let now = UnixMillis::now();
+        let ms = |at: UnixMillis| i64::try_from(at.0).unwrap_or(i64::MAX);
+        let times = (ms(now), ms(now.saturating_add(HOLD)));
+        let queue = (row.tenant.clone(), row.queue.clone());
+        Ok(self.kernel.store.hold_work(queue, row.key.clone(), most, times).await?)
     }
 
     /// The state after a command, wherever it was acted on.
@@ -174,7 +200,7 @@ impl Api {
         }
     }
 
-    async fn work_row(&self, tenant: &TenantId, key: &str) -> Result<(WorkRow, TaskId), Error> {
+    pub(super) async fn work_row(&self, tenant: &TenantId, key: &str) -> Result<(WorkRow, TaskId), Error> {
         let row = self.kernel.store.work(tenant.to_string(), key.to_owned()).await?.ok_or_else(unknown)?;
         let run = TaskId::new(&row.run_id).map_err(|error| convert::invalid(error.to_string()))?;
         Ok((row, run))
@@ -224,15 +250,7 @@ impl Api {
         request: CompleteWorkRequest,
     ) -> Result<CompleteWorkReply, Error> {
         let (row, run) = self.work_row(&tenant, &request.key).await?;
-        if request.output_json.len() > RESULT_BYTES_MAX {
-            let message = format!("the result has {} bytes, {RESULT_BYTES_MAX} at most", request.output_json.len());
-            return Err(refusal(ErrorCode::PayloadTooLarge, "too_large", message));
-        }
-        let output = match request.output_json.as_str() {
-            "" => Value::Null,
-            text => serde_json::from_str(text)
-                .map_err(|error| convert::invalid(format!("the result is not JSON: {error}")))?,
-        };
+        let output = self.output(&tenant, &row, &request).await?;
         let command = Command::CompleteWork { key: row.key.clone(), token: request.token.clone(), output };
         match self.kernel.act(&tenant, &run, command).await {
             Ok(_) => Ok(CompleteWorkReply {}),

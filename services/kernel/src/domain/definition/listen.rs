@@ -141,7 +141,8 @@ impl Consumption {
 }
 
 impl EventFilter {
-    fn kind(&self) -> Option<String> {
+    /// The one type that its events have; none: it names none, or a pattern.
+    pub fn kind(&self) -> Option<String> {
         self.with.iter().find_map(|(attribute, matcher)| match matcher {
             Matcher::Text(text, None) if attribute == "type" => Some(text.clone()),
             _ => None,

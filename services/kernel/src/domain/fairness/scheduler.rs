@@ -58,6 +58,11 @@ impl<T: Clone + Eq + Hash> Scheduler<T> {
         }
     }
 
+    /// Goes by another policy from here on. What is in use stays so, even if it is more than that allows.
+    pub fn adopt(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// Requests that wait.
     pub fn waiting(&self) -> usize {
         self.places.len()

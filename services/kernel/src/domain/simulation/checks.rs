@@ -118,6 +118,7 @@ fn outcome(state: &State, events: &[Event]) -> Outcome {
         Status::Completed(output) => format!("completed {output}"),
         Status::Faulted(fault) => format!("faulted {fault:?}"),
         Status::Cancelled => "cancelled".to_owned(),
+        Status::Terminated => "terminated".to_owned(),
     };
     let step = |event: &Event| match &event.fact {
         Fact::StepCompleted { pointer, iteration, output, .. } => {

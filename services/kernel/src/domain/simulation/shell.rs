@@ -341,6 +341,6 @@ fn outcome_of(state: &State) -> Option<Result<Value, Fault>> {
         Status::Pending | Status::Running => None,
         Status::Completed(output) => Some(Ok((**output).clone())),
         Status::Faulted(fault) => Some(Err(fault.clone())),
-        Status::Cancelled => Some(Err(Fault::new(Standard::Runtime, "cancelled"))),
+        Status::Cancelled | Status::Terminated => Some(Err(Fault::new(Standard::Runtime, "cancelled"))),
     }
 }

@@ -25,16 +25,20 @@ impl Machine<'_> {
     }
 
     /// At once: nothing is undone.
-    pub(super) fn terminate(&mut self, by: String, reason: String) {
+    pub(super) fn terminate(&mut self, by: String, reason: String, replaced_by: Option<TaskId>) {
         self.abandon_all();
-        self.end_cancelled(by, reason, true);
+        self.tell_parent_that("terminated", &by);
+        self.record(Fact::Cancelled { by, reason, terminated: true, replaced_by });
     }
 
-    pub(super) fn end_cancelled(&mut self, by: String, reason: String, terminated: bool) {
-        let how = if terminated { "terminated" } else { "cancelled" };
+    pub(super) fn end_cancelled(&mut self, by: String, reason: String) {
+        self.tell_parent_that("cancelled", &by);
+        self.record(Fact::Cancelled { by, reason, terminated: false, replaced_by: None });
+    }
+
+    fn tell_parent_that(&mut self, how: &str, by: &str) {
         let detail = format!("the task was {how} by {by}");
-        self.notify_parent(Err(Fault::new(Standard::Runtime, detail).titled("cancelled")));
-        self.record(Fact::Cancelled { by, reason, terminated });
+        self.notify_parent(Err(Fault::new(Standard::Runtime, detail).titled(how)));
     }
 
     pub(super) fn abandon_all(&mut self) {

@@ -73,7 +73,7 @@ impl Machine<'_> {
 
     fn end_as(&mut self, ending: Ending) {
         match ending {
-            Ending::Cancelled { by, reason } => self.end_cancelled(by, reason, false),
+            Ending::Cancelled { by, reason } => self.end_cancelled(by, reason),
             Ending::Faulted(error) => {
                 self.notify_parent(Err(error.clone()));
                 self.record(Fact::Faulted { error });

@@ -27,13 +27,35 @@ impl Machine<'_> {
             items: 0,
             open: true,
         };
-        self.open(entered, activity)?;
+        let step = self.open(entered, activity)?;
+        // The frame stands; what may fail is the step's own output, which fails the step as it should.
+        self.hear_signals(step).map_err(|reject| Fault::new(Standard::Runtime, reject.to_string()))
+    }
+
+    /// Gives a listener the signals that wait in the run and that it hears, the oldest first. The others stay.
+    pub(super) fn hear_signals(&mut self, step: FrameId) -> Result<(), Reject> {
+        let mut index = 0;
+        while let Some(frame) = self.state.frames.get(&step).cloned() {
+            let Some(signal) = self.state.signals.get(index).cloned() else { return Ok(()) };
+            if !matches!(frame.activity, Activity::Listen { open: true, .. }) {
+                return Ok(());
+            }
+            // Each is taken once, so the number of the event at which that happens names it.
+            let event = consumption::of_signal(&signal, &format!("signal/{}", self.state.seq), self.now);
+            let place = u32::try_from(index).unwrap_or(u32::MAX);
+            if !self.offer(&frame, &consumption::key(&event), &event, Some(place))? {
+                index += 1;
+            }
+        }
         Ok(())
     }
 
     /// An event for whoever listens. One that the run has taken before changes nothing.
     pub(super) fn hear(&mut self, event: &Value) -> Result<(), Reject> {
         consumption::check(event).map_err(Reject::Invalid)?;
+        if consumption::is_signal(event) {
+            return Ok(());
+        }
         let key = consumption::key(event);
         if self.state.events_taken.contains(&key) {
             return Ok(());
@@ -45,29 +67,33 @@ impl Machine<'_> {
             if !self.state.is_over()
                 && let Some(frame) = self.state.frames.get(&listener).cloned()
             {
-                self.offer(&frame, &key, event)?;
+                self.offer(&frame, &key, event, None)?;
             }
         }
         Ok(())
     }
 
-    fn offer(&mut self, frame: &Frame, key: &str, event: &Value) -> Result<(), Reject> {
-        let Activity::Listen { progress, .. } = &frame.activity else { return Ok(()) };
+    /// Whether the listener took it; `signal`: the place of the signal that it is, among those that wait.
+    fn offer(&mut self, frame: &Frame, key: &str, event: &Value, signal: Option<u32>) -> Result<bool, Reject> {
+        let Activity::Listen { progress, .. } = &frame.activity else { return Ok(false) };
         let task = self.task(&frame.pointer)?;
         let listen = of(&task)?;
         let sight = self.listener_sight(frame, &task, &[]);
         let place = Place { input: &frame.input, variables: &sight };
-        let Some(taken) = progress.offer(&listen.to, event, &place) else { return Ok(()) };
+        let Some(taken) = progress.offer(&listen.to, event, &place) else { return Ok(false) };
         let wanted = !taken.by_until && (listen.each.is_some() || !listen.to.is_endless());
         let item = wanted.then(|| Arc::new(consumption::read(event, listen.read)));
         let (step, queued) = (frame.id, listen.each.is_some());
+        if let Some(index) = signal {
+            self.record(Fact::SignalTaken { index, pointer: frame.pointer.clone() });
+        }
         self.record(Fact::EventConsumed { step, key: key.to_owned(), taken, item, queued });
         if self.state.bytes >= BYTES_MAX {
             let detail = format!("the events that the task consumed take more than {} MiB", BYTES_MAX >> 20);
             self.fault(Fault::new(Standard::Runtime, detail).titled(SIZE_LIMIT).at(&task.pointer));
-            return Ok(());
+            return Ok(true);
         }
-        self.heard(step, listen)
+        self.heard(step, listen).map(|()| true)
     }
 
     /// Goes on after an event: stops listening if enough has come, takes up the next item, ends the task.

@@ -38,7 +38,8 @@ impl Machine<'_> {
             reasons.truncate(REASONS_MAX);
             return Err(Reject::Refused(reasons));
         }
-        self.record(Fact::Migrated { workflow: target.workflow, definition: target.definition, by });
+        let Target { workflow, definition, .. } = target;
+        self.record(Fact::Migrated { workflow, definition, by, audited: true });
         // The next command is decided by the new definition.
         self.effects.push(Effect::Continue);
         Ok(())

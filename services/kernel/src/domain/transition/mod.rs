@@ -106,7 +106,7 @@ pub fn transition(
         Command::Comment { review, by, id, text } => machine.comment(&review, &by, id, text)?,
         Command::Event { event } => machine.hear(&event)?,
         Command::Cancel { by, reason } => machine.cancel(by, reason)?,
-        Command::Terminate { by, reason } => machine.terminate(by, reason),
+        Command::Terminate { by, reason, replaced_by } => machine.terminate(by, reason, replaced_by),
         Command::Signal(signal) => machine.signal(*signal, false)?,
         Command::Update(signal) => machine.update(*signal)?,
         Command::Pause { scope, by, reason } => machine.pause(scope, by, reason),

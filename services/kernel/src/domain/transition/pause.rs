@@ -8,7 +8,7 @@ impl Machine<'_> {
     /// A run that undoes what it did is on its way out and is not held up.
     pub(super) fn pause(&mut self, scope: Scope, by: String, reason: String) {
         if self.state.ending.is_none() && !self.state.pauses.contains(&scope) {
-            self.record(Fact::Suspended { scope, by, reason });
+            self.record(Fact::Suspended { scope, by, reason, audited: true });
         }
     }
 
@@ -16,7 +16,7 @@ impl Machine<'_> {
         if !self.state.pauses.contains(&scope) {
             return Ok(());
         }
-        self.record(Fact::Resumed { scope, by });
+        self.record(Fact::Resumed { scope, by, audited: true });
         if self.state.is_paused() {
             return Ok(());
         }

@@ -15,7 +15,7 @@ impl Machine<'_> {
         for scope in scopes {
             if !self.state.is_over() {
                 let (by, reason) = ("system:pause".to_owned(), "it was paused before the task started".to_owned());
-                self.record(Fact::Suspended { scope, by, reason });
+                self.record(Fact::Suspended { scope, by, reason, audited: true });
             }
         }
         Ok(())

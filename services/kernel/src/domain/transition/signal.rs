@@ -64,11 +64,13 @@ impl Machine<'_> {
                 self.hand_over(step)?;
             }
         }
-        Ok(())
+        let listens = |frame: &&Frame| matches!(frame.activity, Activity::Listen { open: true, .. });
+        let listening: Vec<FrameId> = self.state.frames.values().filter(listens).map(|frame| frame.id).collect();
+        listening.into_iter().try_for_each(|step| self.hear_signals(step))
     }
 
     fn record_signal(&mut self, signal: Signal, digest: Sha256Digest, update: bool) {
-        self.record(Fact::SignalReceived { signal: Box::new(signal), digest, update });
+        self.record(Fact::SignalReceived { signal: Box::new(signal), digest, update, audited: true });
     }
 
     fn admit_signal(&self, signal: &Signal) -> Result<(), Reject> {

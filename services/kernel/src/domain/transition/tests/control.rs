@@ -111,15 +111,15 @@ fn an_undoing_that_fails_is_retried_and_keeps_no_other_from_it() {
 
 #[test]
 fn terminating_undoes_nothing_even_while_undoing() {
-    let terminate = || Command::Terminate { by: "alice".into(), reason: "now".into() };
+    let terminate = || Command::Terminate { by: "alice".into(), reason: "now".into(), replaced_by: None };
     let mut bench = trip();
     bench.send(terminate()).unwrap();
-    assert_eq!(bench.state.status, Status::Cancelled);
+    assert_eq!(bench.state.status, Status::Terminated);
     let mut bench = trip();
     bench.send(cancel()).unwrap();
     let key = bench.calls()[0].key.clone();
     bench.send(terminate()).unwrap();
-    assert_eq!(bench.state.status, Status::Cancelled);
+    assert_eq!(bench.state.status, Status::Terminated);
     assert!(bench.effects.contains(&Effect::CancelCall { key }));
 }
 
@@ -188,6 +188,52 @@ fn signals_wait_for_the_step_that_asks_and_come_in_order() {
     assert_eq!(bench.state.signals.len(), 2);
     bench.wait();
     assert_eq!(bench.output()["payload"], json!(2));
+}
+
+#[test]
+fn a_listen_hears_signals_that_it_names_once_and_late_ones_too() {
+    let listen = |to: &str| format!("do:\n  - l: {{listen: {{to: {to}, read: envelope}}}}\n");
+    let named = listen("{one: {with: {type: orrery.signal.go, data: '${ . > 1 }'}}}");
+    let mut bench = Bench::run(&named, nothing());
+    for (name, payload) in [("stop", 5), ("go", 1), ("go", 2), ("go", 3)] {
+        if !bench.state.is_over() {
+            bench.send(send_signal(name, "", json!(payload))).unwrap();
+        }
+    }
+    let heard = &bench.output()[0];
+    assert_eq!(
+        (&heard["type"], &heard["source"], &heard["data"]),
+        (&json!("orrery.signal.go"), &json!("bob"), &json!(2))
+    );
+    assert_eq!(bench.kinds().iter().filter(|kind| **kind == "signal.taken").count(), 1);
+
+    // Those that came before are kept until then, each is taken once, and the others stay.
+    let all = listen("{all: [{with: {type: orrery.signal.go}}, {with: {type: orrery.signal.stop}}]}");
+    let mut bench = Bench::run(&all.replace("do:\n", "do:\n  - w: {wait: PT1S}\n"), nothing());
+    for (name, payload) in [("go", 1), ("go", 2), ("other", 3)] {
+        bench.send(send_signal(name, "", json!(payload))).unwrap();
+    }
+    bench.wait();
+    let waiting: Vec<_> = bench.state.signals.iter().map(|it| (it.name.clone(), (*it.payload).clone())).collect();
+    assert_eq!(waiting, [("go".to_owned(), json!(2)), ("other".to_owned(), json!(3))]);
+    bench.send(send_signal("stop", "", json!(4))).unwrap();
+    assert_eq!(
+        bench.output().as_array().unwrap().iter().map(|it| it["data"].clone()).collect::<Vec<_>>(),
+        [json!(1), json!(4)]
+    );
+}
+
+#[test]
+fn a_signal_is_heard_only_by_name_and_comes_from_nowhere_else() {
+    for to in ["{any: []}", "{any: [{with: {source: bob}}]}", "{one: {with: {type: 'orrery.signal.*'}}}"] {
+        let mut bench = Bench::run(&format!("do:\n  - l: {{listen: {{to: {to}}}}}\n"), nothing());
+        bench.send(send_signal("go", "", json!(1))).unwrap();
+        assert_eq!(bench.state.signals.len(), 1, "{to}");
+    }
+    let mut bench = Bench::run("do:\n  - l: {listen: {to: {one: {with: {type: orrery.signal.go}}}}}\n", nothing());
+    let forged = json!({"specversion": "1.0", "id": "1", "source": "https://x.org", "type": "orrery.signal.go"});
+    bench.send(Command::Event { event: Arc::new(forged) }).unwrap();
+    assert_eq!(bench.state.active(), ["/do/0/l"]);
 }
 
 #[test]

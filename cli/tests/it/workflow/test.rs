@@ -10,7 +10,7 @@ use crate::command::json as printed;
 #[test]
 fn the_cases_of_the_examples_pass() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    for (example, cases) in [("claims", 4), ("retries", 4)] {
+    for (example, cases) in [("claims", 4), ("retries", 4), ("approval", 4)] {
         let path = examples.join(example).join("workflow.yaml");
         let output = Folder::new().workflow(&["test", path.to_str().unwrap()], "");
         let answer = printed(&output);
@@ -67,6 +67,39 @@ fn a_slip_in_the_cases_is_named_where_it_stands() {
     folder.definition("sample", CALL);
     let output = folder.workflow(&["test", "sample.yaml"], "");
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+}
+
+#[test]
+fn messages_that_are_refused_and_calls_that_are_not_made_fail_the_case() {
+    let case = "  - name: x
+    calls: {orrery.classify: {output: {label: a}}}
+    updates: [{name: amount, payload: 1}]
+    signals: [{after: P2D, name: go}]
+    expect:
+      calls: [{function: orrery.classify, with: {text: y}}, {function: orrery.read}]
+";
+    let (code, answer) = test(case);
+    let result = &answer["cases"][0];
+    assert_eq!(code, 1);
+    let differences = json!([
+        {"at": "calls/0/with/text", "expected": "y", "found": "x"},
+        {"at": "calls/1", "expected": {"function": "orrery.read"}},
+    ]);
+    assert_eq!(result["differences"], differences, "{result:#}");
+    let complaints: Vec<&str> =
+        result["complaints"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    assert!(
+        complaints[0].starts_with("the update \"amount\" was refused: the workflow has no update"),
+        "{complaints:?}"
+    );
+    assert_eq!(complaints[1], "the signal \"go\" was not sent: the run was over by then");
+
+    let expected = case.replace("      calls:", "      refusals: [no update, over, more]\n      #");
+    let (code, answer) = test(&expected);
+    assert_eq!(code, 1);
+    assert_eq!(answer["cases"][0]["differences"], json!([{"at": "refusals/2", "expected": "more"}]));
+    assert_eq!(answer["cases"][0]["complaints"], json!([]));
+    assert_eq!(test(&expected.replace(", more", "")).0, 0);
 }
 
 #[test]

@@ -16,6 +16,8 @@ use crate::{CallContext, Verb, subjects, wire};
 /// A hint for callers of a service that is restarting.
 const RESTART_HINT: Duration = Duration::from_millis(500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A server that leaves three of these unanswered is gone, even if the connection seems whole.
+const PING: Duration = Duration::from_secs(5);
 
 /// How to connect.
 #[derive(Debug, Clone)]
@@ -46,6 +48,7 @@ impl Bus {
             .name(format!("orrery-{}", options.user))
             .custom_inbox_prefix(subjects::inbox_prefix(&options.user))
             .connection_timeout(Duration::from_secs(2))
+            .ping_interval(PING)
             .max_reconnects(None)
             .reconnect_delay_callback(|attempt| Duration::from_millis((50 * attempt as u64).min(1_000)))
             .event_callback(move |event| {

@@ -81,6 +81,8 @@ pub fn inbox_prefix(user: &str) -> String {
 
 /// Header: Unix milliseconds after which nobody waits for the answer.
 pub(crate) const HEADER_DEADLINE: &str = "Orrery-Deadline-Ms";
+/// Header: how many milliseconds are left, for a callee whose clock is another.
+pub(crate) const HEADER_LEFT: &str = "Orrery-Left-Ms";
 /// Header: calls with the same key have one effect.
 pub(crate) const HEADER_IDEMPOTENCY_KEY: &str = "Orrery-Idempotency-Key";
 /// Header: names the call, so that it can be cancelled.

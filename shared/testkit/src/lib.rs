@@ -1,16 +1,23 @@
-//! For tests only: real NATS, Redis and PostgreSQL on free loopback ports in throw-away folders, and waiting for a
-//! condition with a deadline instead of sleeping.
+//! For tests only: real NATS, Redis and PostgreSQL on free loopback ports in throw-away folders, networks, disks and clocks
+//! that fail when the test wants it, and waiting for a condition with a deadline instead of sleeping.
 
+mod lost;
 mod nats;
 mod postgres;
+mod postgres_wire;
 mod process;
+mod proxy;
 mod redis;
+mod shim;
 mod wait;
 
+pub use lost::LostAnswers;
 pub use nats::NatsServer;
 pub use postgres::PostgresServer;
 pub use process::{Process, free_port};
+pub use proxy::{Link, Proxy};
 pub use redis::RedisServer;
+pub use shim::{Clock, Disk};
 pub use wait::{eventually, eventually_within};
 
 /// What keeps a test from having its servers.

@@ -10,6 +10,10 @@ use tempfile::TempDir;
 use crate::process::free_port;
 use crate::{Process, TestkitError, eventually};
 
+/// Where in its folder it stores streams and buckets, and where a copy of them.
+const STORE: &str = "jetstream";
+const COPY: &str = "copy";
+
 /// A server in a folder of its own, with the streams and buckets of the real system.
 #[derive(Debug)]
 pub struct NatsServer {
@@ -25,7 +29,7 @@ impl NatsServer {
         let folder = tempfile::tempdir()?;
         let credentials = Credentials::generate(&["acme"]);
         let port = free_port()?;
-        let config = server_config(&credentials, i32::from(port), &folder.path().join("jetstream"));
+        let config = server_config(&credentials, i32::from(port), &folder.path().join(STORE));
         std::fs::write(folder.path().join("nats.conf"), config)?;
         let process = launch(&folder)?;
         let server = Self { process, port, credentials, folder };
@@ -37,6 +41,11 @@ impl NatsServer {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// The loopback port on which it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The program of a service under its own name on the bus, with its data in `folder` and deaf to the environment's
@@ -77,6 +86,17 @@ impl NatsServer {
         self.process.kill()
     }
 
+    /// Keeps a copy of what it has stored so far.
+    pub fn remember(&self) -> Result<(), TestkitError> {
+        copy(&self.folder.path().join(STORE), &self.folder.path().join(COPY))
+    }
+
+    /// Loses what it has stored since it was told to remember; only while it is killed.
+    pub fn forget(&self) -> Result<(), TestkitError> {
+        std::fs::remove_dir_all(self.folder.path().join(STORE))?;
+        copy(&self.folder.path().join(COPY), &self.folder.path().join(STORE))
+    }
+
     /// Starts it again on the same port with what it had stored.
     pub async fn restart(&mut self) -> Result<(), TestkitError> {
         self.process = launch(&self.folder)?;
@@ -88,6 +108,20 @@ impl NatsServer {
         let probe = || async move { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok() };
         eventually(probe).await.map(drop).ok_or_else(|| self.process.not_ready())
     }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), TestkitError> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn launch(folder: &TempDir) -> Result<Process, TestkitError> {

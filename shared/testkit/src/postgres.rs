@@ -3,15 +3,19 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use nix::unistd::{User, chown};
 use tempfile::TempDir;
 
 use crate::process::free_port;
-use crate::{Process, TestkitError, eventually};
+use crate::{Disk, Process, TestkitError, eventually};
 
 /// Where Debian puts the programs, newest first.
 const DEBIAN: &str = "/usr/lib/postgresql";
+/// How long it may take to end at once.
+const STOP: Duration = Duration::from_secs(10);
 
 /// A server in a folder of its own, with one empty database.
 #[derive(Debug)]
@@ -19,11 +23,21 @@ pub struct PostgresServer {
     process: Process,
     port: u16,
     folder: TempDir,
+    disk: Option<Disk>,
 }
 
 impl PostgresServer {
     /// Creates a cluster and starts it.
     pub async fn start() -> Result<Self, TestkitError> {
+        Self::launch(None).await
+    }
+
+    /// The same on a disk that can be made slow or full.
+    pub async fn start_on(disk: Disk) -> Result<Self, TestkitError> {
+        Self::launch(Some(disk)).await
+    }
+
+    async fn launch(disk: Option<Disk>) -> Result<Self, TestkitError> {
         let folder = tempfile::tempdir()?;
         let owner = owner();
         if let Some(user) = &owner {
@@ -40,15 +54,49 @@ impl PostgresServer {
             return Err(TestkitError::NotReady { program: "initdb".to_owned(), log });
         }
         let port = free_port()?;
-        let process = Process::start(server(&data, port, owner.as_ref()), &folder.path().join("postgres.log"))?;
-        let server = Self { process, port, folder };
+        let command = server(&data, port, owner.as_ref(), disk.as_ref());
+        let process = Process::start(command, &folder.path().join("postgres.log"))?;
+        let server = Self { process, port, folder, disk };
         server.ready().await?;
         Ok(server)
     }
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("postgres://orrery@127.0.0.1:{}/postgres", self.port)
+        Self::url_at(self.port)
+    }
+
+    /// Its URL through something that listens on another port for it.
+    pub fn url_at(port: u16) -> String {
+        format!("postgres://orrery@127.0.0.1:{port}/postgres")
+    }
+
+    /// The loopback port on which it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its disk, if it was given one.
+    pub fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
+    /// Where its tables lie.
+    pub fn tables(&self) -> PathBuf {
+        self.folder.path().join("data/base")
+    }
+
+    /// Ends it as `pg_ctl stop -m immediate` does: all its processes at once, with nothing written.
+    pub async fn abort(&mut self) -> Result<(), TestkitError> {
+        self.process.signal(Signal::SIGQUIT)?;
+        let deadline = Instant::now() + STOP;
+        while self.process.is_running() {
+            if Instant::now() > deadline {
+                return Err(self.process.not_ready());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
     }
 
     /// The process that starts all others of the server.
@@ -63,7 +111,7 @@ impl PostgresServer {
 
     /// Starts it again on the same port.
     pub async fn restart(&mut self) -> Result<(), TestkitError> {
-        let command = server(&self.folder.path().join("data"), self.port, owner().as_ref());
+        let command = server(&self.folder.path().join("data"), self.port, owner().as_ref(), self.disk.as_ref());
         self.process = Process::start(command, &self.folder.path().join("postgres.log"))?;
         self.ready().await
     }
@@ -81,8 +129,11 @@ fn owner() -> Option<User> {
     User::from_name("postgres").ok().flatten().filter(|_| root)
 }
 
-fn server(data: &Path, port: u16, owner: Option<&User>) -> Command {
+fn server(data: &Path, port: u16, owner: Option<&User>, disk: Option<&Disk>) -> Command {
     let mut command = command("postgres", owner);
+    if let Some(disk) = disk {
+        disk.of(&mut command);
+    }
     command.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-p", &port.to_string(), "-D"]);
     command.arg(data).current_dir(data);
     command

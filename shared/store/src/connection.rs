@@ -18,6 +18,15 @@ pub enum Dialect {
     Postgres,
 }
 
+impl Dialect {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
 /// A connection to either database. Typed queries run on both; `sql_query` may use `$1, $2, …` in order, which both
 /// understand, as they do `ON CONFLICT` and `RETURNING`.
 #[derive(diesel::MultiConnection)]
@@ -49,6 +58,28 @@ pub(crate) struct Pooled {
 /// A connection that was used this recently is taken to work: asking it would cost each use a round trip more.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How libpq notices that the other side is gone: when it does not take what is sent, does not answer while the connection
+/// is made, or does not acknowledge a probe of an idle connection. A URL that sets one of these keeps its own.
+const NETWORK: [(&str, &str); 5] = [
+    ("connect_timeout", "4"),
+    ("tcp_user_timeout", "8000"),
+    ("keepalives_idle", "5"),
+    ("keepalives_interval", "2"),
+    ("keepalives_count", "3"),
+];
+/// How PostgreSQL notices that this side is gone.
+const SERVER_SIDE: &str = "SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 2; SET tcp_keepalives_count TO 3; \
+     SET tcp_user_timeout TO 8000";
+
+/// What PostgreSQL ends by itself, since whoever should do it may be gone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// A statement that takes longer.
+    pub(crate) statement: Duration,
+    /// A transaction that stands still for longer.
+    pub(crate) idle: Duration,
+}
+
 /// Opens connections for the pools.
 #[derive(Debug, Clone)]
 pub(crate) struct Manager {
@@ -56,17 +87,23 @@ pub(crate) struct Manager {
     pub(crate) url: String,
     /// PostgreSQL schema of the service, so that services can share one database.
     pub(crate) schema: &'static str,
+    /// None for migrations, which take as long as they must.
+    limits: Option<Limits>,
 }
 
 impl Manager {
     pub(crate) fn new(url: &str, schema: &'static str) -> Result<Self, StoreError> {
         if let Some(path) = url.strip_prefix("sqlite://") {
-            return Ok(Self { dialect: Dialect::Sqlite, url: path.to_owned(), schema });
+            return Ok(Self { dialect: Dialect::Sqlite, url: path.to_owned(), schema, limits: None });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self { dialect: Dialect::Postgres, url: url.to_owned(), schema });
+            return Ok(Self { dialect: Dialect::Postgres, url: with_network_limits(url), schema, limits: None });
         }
         Err(StoreError::UnsupportedUrl(without_password(url)))
+    }
+
+    pub(crate) fn limited(&self, limits: Limits) -> Self {
+        Self { limits: Some(limits), ..self.clone() }
     }
 
     pub(crate) fn open(&self) -> Result<AnyConnection, StoreError> {
@@ -105,8 +142,17 @@ impl Manager {
             return Err(failed(error.to_string()));
         }
         connection
-            .batch_execute(&format!("SET search_path TO {}; SET client_min_messages TO warning", self.schema))
+            .batch_execute(&format!(
+                "SET search_path TO {}; SET client_min_messages TO warning; {SERVER_SIDE}",
+                self.schema
+            ))
             .map_err(|error| failed(error.to_string()))?;
+        if let Some(Limits { statement, idle }) = self.limits {
+            let (statement, idle) = (statement.as_millis(), idle.as_millis());
+            let limits =
+                format!("SET statement_timeout TO {statement}; SET idle_in_transaction_session_timeout TO {idle}");
+            connection.batch_execute(&limits).map_err(|error| failed(error.to_string()))?;
+        }
         Ok(AnyConnection::Postgres(connection))
     }
 }
@@ -136,10 +182,34 @@ impl ManageConnection for Manager {
     }
 }
 
+fn with_network_limits(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in NETWORK {
+        if !url.contains(&format!("{name}=")) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{name}={value}"));
+        }
+    }
+    url
+}
+
 /// The URL as it may stand in an error.
 fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
         _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_keeps_its_own_limits() {
+        let limited = with_network_limits("postgres://a@b/c?connect_timeout=9");
+        assert!(limited.starts_with("postgres://a@b/c?connect_timeout=9&tcp_user_timeout=8000&"), "{limited}");
+        assert_eq!(limited.matches("connect_timeout").count(), 1);
+        assert!(with_network_limits("postgres://a@b/c").starts_with("postgres://a@b/c?connect_timeout=4&"));
     }
 }

@@ -4,6 +4,7 @@
 pub mod columns;
 mod connection;
 mod error;
+mod lane;
 pub mod outbox;
 mod store;
 

@@ -172,9 +172,26 @@ impl Pump {
         })
     }
 
-    /// Runs until the store fails. `publish` returns once the other side has taken the message; one that fails stays and is
-    /// tried again. `breaks` changes whenever the connection broke.
-    pub async fn run<P, F, E>(&self, publish: P, mut breaks: watch::Receiver<u64>) -> Result<(), StoreError>
+    /// Runs until the store fails for good; a database that is away is waited for. `publish` returns once the other side has
+    /// taken the message; one that fails stays and is tried again. `breaks` changes whenever the connection broke.
+    pub async fn run<P, F, E>(&self, publish: P, breaks: watch::Receiver<u64>) -> Result<(), StoreError>
+    where
+        P: Fn(Message) -> F,
+        F: Future<Output = Result<(), E>>,
+        E: std::fmt::Display,
+    {
+        loop {
+            match self.pump(&publish, breaks.clone()).await {
+                Err(error) if error.is_passing() => {
+                    tracing::warn!(%error, "the outbox cannot be read now");
+                    tokio::time::sleep(RETRY).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn pump<P, F, E>(&self, publish: &P, mut breaks: watch::Receiver<u64>) -> Result<(), StoreError>
     where
         P: Fn(Message) -> F,
         F: Future<Output = Result<(), E>>,
@@ -200,7 +217,7 @@ impl Pump {
                 continue;
             }
             let sent = rows.len();
-            let acknowledged = publish_all(rows, &publish).await;
+            let acknowledged = publish_all(rows, publish).await;
             let failed = acknowledged.len() < sent;
             self.mark(acknowledged).await?;
             if failed {

@@ -2,27 +2,37 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diesel::connection::{
     AnsiTransactionManager as Ansi, Connection as _, SimpleConnection as _, TransactionManager as _,
 };
-use diesel::r2d2::Pool;
 use diesel::{QueryResult, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
 use crate::connection::Manager;
+use crate::lane::{Lane, LaneSpec, blocking};
 use crate::{AnyConnection, Dialect, StoreError};
 
-/// Operations that may wait for the database before callers are turned away.
-const WAITING_MAX: usize = 4096;
+/// How long the database may take to answer. A disk that stalls for some seconds is no fault.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A transaction whose client is gone is ended by then.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// SQLite has one writer; more connections would only wait for its lock.
-const SQLITE_WRITERS: u32 = 1;
-const POSTGRES_WRITERS: u32 = 4;
-const POSTGRES_JOURNALS: u32 = 2;
-const READERS: u32 = 4;
-const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(15);
+const WRITER: LaneSpec = LaneSpec { connections: 1, tested: true, answer_within: PATIENCE, idle_within: IDLE };
+const WRITERS: LaneSpec = LaneSpec { connections: 4, ..WRITER };
+const READERS: LaneSpec = LaneSpec { connections: 4, ..WRITER };
+/// Its transactions hold what the successor of a process needs.
+const JOURNAL: LaneSpec = LaneSpec {
+    connections: 2,
+    tested: false,
+    answer_within: Duration::from_secs(10),
+    idle_within: Duration::from_secs(2),
+};
+/// Its silence is taken for the database's.
+const PULSE: LaneSpec = LaneSpec { connections: 1, tested: false, answer_within: Duration::from_secs(2), ..JOURNAL };
 
 /// The migrations of one service, for both databases.
 #[allow(missing_debug_implementations)] // EmbeddedMigrations has none
@@ -39,14 +49,10 @@ pub struct Store {
     dialect: Dialect,
     writers: Lane,
     journal: Lane,
+    pulse: Lane,
     readers: Lane,
-}
-
-#[derive(Clone)]
-struct Lane {
-    pool: Pool<Manager>,
-    slots: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    /// Whether the database is known to be silent.
+    silent: Arc<watch::Sender<bool>>,
 }
 
 impl fmt::Debug for Store {
@@ -70,17 +76,20 @@ impl Store {
             AnyConnection::Postgres(connection) => connection.run_pending_migrations(migrations.postgres).map(drop),
         };
         migrated.map_err(|error| StoreError::Migrate(error.to_string()))?;
-        let (writers, journal) = match dialect {
+        let (silent, heard) = (Arc::new(watch::channel(false).0), watch::channel(false).1);
+        let lane = |spec| Lane::new(&manager, spec, silent.subscribe());
+        let readers = lane(READERS)?;
+        Ok(match dialect {
             Dialect::Sqlite => {
-                let writers = Lane::new(manager.clone(), SQLITE_WRITERS, TestOnUse::Yes)?;
-                (writers.clone(), writers)
+                let writers = lane(WRITER)?;
+                Self { dialect, journal: writers.clone(), pulse: writers.clone(), writers, readers, silent }
             }
-            Dialect::Postgres => (
-                Lane::new(manager.clone(), POSTGRES_WRITERS, TestOnUse::Yes)?,
-                Lane::new(manager.clone(), POSTGRES_JOURNALS, TestOnUse::No)?,
-            ),
-        };
-        Ok(Self { dialect, writers, journal, readers: Lane::new(manager, READERS, TestOnUse::Yes)? })
+            Dialect::Postgres => {
+                // It has to find out that the database answers again.
+                let pulse = Lane::new(&manager, PULSE, heard)?;
+                Self { dialect, writers: lane(WRITERS)?, journal: lane(JOURNAL)?, pulse, readers, silent }
+            }
+        })
     }
 
     /// Which database this is.
@@ -121,6 +130,25 @@ impl Store {
         self.journal.run(work).await
     }
 
+    /// As [`Self::write_relaxed`], on a connection of its own: neither a disk that is slow to sync nor whatever else waits for
+    /// the database delays it, and a database that does not answer within two seconds counts as silent. For showing life.
+    pub async fn pulse<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.pulse.run(|connection| relaxed(connection, work)).await
+    }
+
+    /// Notes whether PostgreSQL is silent, as far as [`Self::pulse`] tells. While it is, nothing else waits for it: what is
+    /// under way and what is asked for fails at once, and may be repeated.
+    pub fn set_silent(&self, is_silent: bool) {
+        if self.dialect == Dialect::Postgres {
+            self.silent.send_if_modified(|silent| std::mem::replace(silent, is_silent) != is_silent);
+        }
+    }
+
     /// As [`Self::write`], but the transaction may be lost with the machine, which saves the sync to disk. For what is
     /// harmless to do again.
     pub async fn write_relaxed<T, E, F>(&self, work: F) -> Result<T, E>
@@ -159,7 +187,11 @@ where
                     Ok(value)
                 }
                 Err(error) => {
-                    in_sqlite(connection, Ansi::rollback_transaction)?;
+                    // A full disk has rolled it back already, and that is then what this says; the first error is the one
+                    // to know. The connection counts as broken and is replaced.
+                    if let Err(rollback) = in_sqlite(connection, Ansi::rollback_transaction) {
+                        tracing::debug!(error = %rollback, "a transaction that failed was not rolled back again");
+                    }
                     Err(error)
                 }
             }
@@ -192,62 +224,5 @@ where
             connection.batch_execute("PRAGMA synchronous = FULL")?;
             outcome
         }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TestOnUse {
-    Yes,
-    No,
-}
-
-impl Lane {
-    fn new(manager: Manager, connections: u32, test: TestOnUse) -> Result<Self, StoreError> {
-        let dialect = match manager.dialect {
-            Dialect::Sqlite => "SQLite",
-            Dialect::Postgres => "PostgreSQL",
-        };
-        let pool = Pool::builder()
-            .max_size(connections)
-            .min_idle(Some(1))
-            .test_on_check_out(test == TestOnUse::Yes)
-            .connection_timeout(CHECKOUT_TIMEOUT)
-            .build(manager)
-            .map_err(|error| StoreError::Connect { dialect, reason: error.to_string() })?;
-        let slots = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(1)));
-        Ok(Self { pool, slots, waiting: Arc::new(Semaphore::new(WAITING_MAX)) })
-    }
-
-    async fn run<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let place = self.waiting.clone().try_acquire_owned();
-        let place = place.map_err(|_| StoreError::Overloaded { waiting: WAITING_MAX })?;
-        // Waiting happens here, not on a blocking thread, so that a slow disk does not use up the threads.
-        let slot = self.slots.clone().acquire_owned().await;
-        let slot = slot.map_err(|error| StoreError::Abandoned(error.to_string()))?;
-        let pool = self.pool.clone();
-        blocking(move || {
-            let _held = (place, slot);
-            let mut connection =
-                pool.get().map_err(|error| StoreError::Connect { dialect: "configured", reason: error.to_string() })?;
-            connection.used = Instant::now();
-            work(&mut connection.connection)
-        })
-        .await
-    }
-}
-
-async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<StoreError> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(StoreError::Abandoned(error.to_string()).into()),
     }
 }

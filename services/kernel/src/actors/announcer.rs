@@ -77,14 +77,16 @@ async fn run(kernel: Arc<Kernel>) -> Result<(), Error> {
                     publishing.spawn(async move { (bus.announce_work(&tenant, &queue).await, tenant) });
                 }
             }
-            Some(Ok((Err(error), tenant))) = publishing.join_next() => refuse(&mut refused, tenant, &error),
-            Some(Ok(Err((tenant, error)))) = comparing.join_next() => refuse(&mut refused, tenant, &error),
-            _ = compare.tick(), if comparing.is_empty() => {
-                for (tenant, queues) in missing(&kernel).await? {
-                    if !is_refused(&refused, &tenant) {
+            Some(Ok((Err(error), tenant))) = publishing.join_next() => refuse(&kernel, &mut refused, tenant, &error),
+            Some(Ok(Err((tenant, error)))) = comparing.join_next() => refuse(&kernel, &mut refused, tenant, &error),
+            _ = compare.tick(), if comparing.is_empty() => match missing(&kernel).await {
+                Ok(queues) => {
+                    for (tenant, queues) in queues.into_iter().filter(|(tenant, _)| !is_refused(&refused, tenant)) {
                         comparing.spawn(make_up(kernel.clone(), tenant, queues));
                     }
                 }
+                // It is made up for once the database is there again.
+                Err(error) => tracing::warn!(%error, "it is not known which steps wait for workers"),
             }
         }
     }
@@ -94,7 +96,11 @@ fn is_refused(refused: &HashMap<TenantId, Instant>, tenant: &TenantId) -> bool {
     refused.get(tenant).is_some_and(|until| *until > Instant::now())
 }
 
-fn refuse(refused: &mut HashMap<TenantId, Instant>, tenant: TenantId, error: &Error) {
+fn refuse(kernel: &Kernel, refused: &mut HashMap<TenantId, Instant>, tenant: TenantId, error: &Error) {
+    if !kernel.bus.is_connected() {
+        // That is no fault of the tenant's, and made up for once the bus is there again.
+        return;
+    }
     tracing::warn!(tenant.id = %tenant, %error, "steps for workers are not announced; has the tenant a user on the bus?");
     refused.retain(|_, until| *until > Instant::now());
     refused.insert(tenant, Instant::now() + PENALTY);

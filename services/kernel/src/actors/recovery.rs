@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 use orrery_errors::{Error, ErrorCode};
+use orrery_store::StoreError;
 use orrery_types::{TaskId, TenantId};
 
 use super::executor::RunErrand;
@@ -14,7 +15,7 @@ use crate::domain::definition::Definition;
 use crate::domain::state::State;
 use crate::error::ActError;
 use crate::kernel::Kernel;
-use crate::store::ErrandRow;
+use crate::store::{ErrandRow, partition_of};
 
 /// Runs that are read at the same time.
 const READS: usize = 4;
@@ -24,6 +25,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// A run and its definition.
 pub type Run = (Arc<State>, Arc<Definition>);
+
+/// One run and what it still has to tell others.
+pub type Found = (Result<Option<Run>, ActError>, Vec<RunErrand>);
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -69,27 +73,23 @@ fn decoded(row: ErrandRow) -> Option<RunErrand> {
     }
 }
 
-/// Loads one run and its errands, as often as it takes: the database may be what failed.
-pub async fn load_one(
-    kernel: &Kernel,
-    tenant: &TenantId,
-    run: &TaskId,
-) -> (Result<Option<Run>, ActError>, Vec<RunErrand>) {
+/// Loads one run and its errands, as often as it takes: the database may be what failed. What became of the run's last move
+/// is not known, so the database is asked for the run only once the move is written or can no longer be: read before that,
+/// the run would go on here from a state that is over, and what the move asks for would be done by nobody.
+pub async fn load_one(kernel: &Kernel, tenant: &TenantId, run: &TaskId) -> Found {
     loop {
-        let errands = match kernel.store.errands_of(run.to_string()).await {
-            Ok(rows) => rows.into_iter().filter_map(decoded).collect(),
-            Err(error) => {
-                tracing::warn!(task.id = %run, %error, "a task is not read back yet");
-                tokio::time::sleep(AGAIN).await;
-                continue;
-            }
+        let error = match read_back(kernel, tenant, run).await {
+            Ok((Err(ActError::Failed(error)), _)) if error.code.retryable() => error,
+            Ok(found) => return found,
+            Err(error) => error.into(),
         };
-        match kernel.load(tenant, run).await {
-            Err(ActError::Failed(error)) if error.code.retryable() => {
-                tracing::warn!(task.id = %run, %error, "a task is not read back yet");
-                tokio::time::sleep(AGAIN).await;
-            }
-            loaded => return (loaded, errands),
-        }
+        tracing::warn!(task.id = %run, %error, "a task is not read back yet");
+        tokio::time::sleep(AGAIN).await;
     }
+}
+
+async fn read_back(kernel: &Kernel, tenant: &TenantId, run: &TaskId) -> Result<Found, StoreError> {
+    kernel.store.settled(partition_of(tenant, run)).await?;
+    let errands = kernel.store.errands_of(run.to_string()).await?;
+    Ok((kernel.load(tenant, run).await, errands.into_iter().filter_map(decoded).collect()))
 }

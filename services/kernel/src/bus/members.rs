@@ -165,6 +165,11 @@ pub async fn is_there(bus: &Bus, member: &str, within: Duration) -> Option<bool>
     }
 }
 
+/// Whether the bus answers `me`: asked for somebody who is not there it says so, without any other process in between.
+pub async fn bus_answers(bus: &Bus, me: &str, within: Duration) -> bool {
+    is_there(bus, &format!("{me}-echo"), within).await.is_some()
+}
+
 /// Answers the others, as `member`.
 pub fn task(kernel: Arc<Kernel>, member: String) -> TaskSpec {
     TaskSpec::new("member", move |task| {

@@ -106,7 +106,8 @@ pub enum Committed {
     },
     /// Another process owns the partition.
     Fenced,
-    /// The journal holds a move at this place already: an earlier commit took effect although it was reported as failed.
+    /// The journal holds a move at this place already, or the start's key is this run's: an earlier commit took effect
+    /// although it was reported as failed.
     Stale,
 }
 
@@ -127,7 +128,7 @@ impl Move {
             partition: partition_of(&after.run.tenant, &after.run.id),
             epoch,
             run: RunChange::between(before, after),
-            journal: JournalRow::of(after.run.id.as_str(), after.seq, &moved.events)?,
+            journal: JournalRow::of(after.run.id.as_str(), before.seq, &moved.events)?,
             snapshot,
             errands: ErrandRow::all(after, &moved.effects)?,
             changes: changes::of_all(before, after, own(&moved.events)),
@@ -189,7 +190,7 @@ pub fn commit(connection: &mut AnyConnection, batch: &[Entry]) -> Result<Vec<Com
         outcomes.push(match entry {
             Entry::Move(it) if owned.get(&it.partition) != Some(&it.epoch) => Committed::Fenced,
             Entry::Move(it) => match take_key(connection, it)? {
-                Some(duplicate) => duplicate,
+                Some(taken) => taken,
                 None => {
                     written.push(&**it);
                     Committed::Done
@@ -261,6 +262,8 @@ fn take_key(connection: &mut AnyConnection, it: &Move) -> Result<Option<Committe
         return Ok(None);
     }
     let seen = inbox::table.find((&run.tenant, &key.key)).select((inbox::run_id, inbox::request_digest));
-    let (run, request_digest) = seen.first(connection)?;
-    Ok(Some(Committed::Duplicate { run, request_digest }))
+    let (by, request_digest): (String, String) = seen.first(connection)?;
+    // Taken by an earlier commit of this very move, which was reported as failed.
+    let taken = if by == run.id { Committed::Stale } else { Committed::Duplicate { run: by, request_digest } };
+    Ok(Some(taken))
 }

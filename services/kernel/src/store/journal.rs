@@ -1,5 +1,9 @@
 //! The journal: one row for each move, holding its events in order. The truth about every run.
+//!
+//! K-3: a row has the number of its first event, so of two moves that follow the same state only one can be written,
+//! whatever happened to the commit of the other.
 
+use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use orrery_store::columns::{Arguments, Columns, Insert};
@@ -66,12 +70,15 @@ impl Columns for JournalColumns<'_> {
 }
 
 impl KernelStore {
-    /// Rows of a run that hold events after a sequence number. A row's own number is that of its last event, so the first
-    /// row may begin before.
+    /// Rows of a run that hold events after a sequence number. A row's own number is that of its first event, so the first
+    /// row may begin before it.
     pub async fn journal(&self, run: String, after: i64, limit: i64) -> Result<Vec<JournalRow>, StoreError> {
         self.store
             .read(move |connection: &mut AnyConnection| {
-                let rows = journal::table.filter(journal::run_id.eq(run)).filter(journal::seq.gt(after));
+                let rows = journal::table.filter(journal::run_id.eq(run));
+                let before: Option<i64> =
+                    rows.clone().filter(journal::seq.le(after)).select(max(journal::seq)).first(connection)?;
+                let rows = rows.filter(journal::seq.ge(before.unwrap_or(0)));
                 Ok(rows.order(journal::seq).limit(limit).load(connection)?)
             })
             .await

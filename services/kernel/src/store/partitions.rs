@@ -1,5 +1,8 @@
 //! Who owns which partition. Liveness is a count that each process raises; whoever sees one that no longer rises takes
 //! its partitions over, by an epoch that fences the old owner out of every later write (K-9).
+//!
+//! All of it goes over connections whose transactions the database ends soon when nothing more comes from them: one that a
+//! dead process left open holds the rows that its successor needs.
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -22,7 +25,7 @@ impl KernelStore {
     /// Raises the count of a process, and reads what the others have written.
     pub async fn beat(&self, member: String) -> Result<Cluster, StoreError> {
         self.store
-            .write(move |connection| {
+            .pulse(move |connection| {
                 diesel::sql_query(
                     "INSERT INTO members (id, beat) VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET beat = members.beat + 1",
                 )
@@ -46,10 +49,15 @@ impl KernelStore {
             .await
     }
 
+    /// Notes whether the database is silent: while it is, nothing but [`Self::beat`] waits for it.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.store.set_silent(is_silent);
+    }
+
     /// Takes partitions whose epochs are still those seen. Gives each that was taken, with its new epoch.
     pub async fn take(&self, member: String, seen: Vec<(i32, i64)>) -> Result<Vec<(i32, i64)>, StoreError> {
         self.store
-            .write(move |connection| {
+            .journal(move |connection| {
                 let mut taken = Vec::new();
                 for (id, epoch) in seen {
                     let row = partitions::table.find(id).filter(partitions::epoch.eq(epoch));
@@ -66,9 +74,23 @@ impl KernelStore {
     /// Gives partitions up, so that another process takes them at once.
     pub async fn release(&self, member: String, ids: Vec<i32>) -> Result<(), StoreError> {
         self.store
-            .write(move |connection| {
+            .journal(move |connection| {
                 let mine = partitions::table.filter(partitions::owner.eq(member)).filter(partitions::id.eq_any(ids));
                 diesel::update(mine).set(partitions::owner.eq("")).execute(connection)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Waits until no transaction holds the partition any more: whatever was sent under its epoch and may yet be written is
+    /// written by then, or never will be. SQLite's one writer has answered for every transaction before it takes the next.
+    pub async fn settled(&self, partition: i32) -> Result<(), StoreError> {
+        self.store
+            .journal_at_once(move |connection| {
+                if let AnyConnection::Postgres(postgres) = connection {
+                    let row = partitions::table.find(partition).select(partitions::id);
+                    row.for_update().load::<i32>(postgres)?;
+                }
                 Ok(())
             })
             .await
@@ -77,7 +99,7 @@ impl KernelStore {
     /// Removes a process that has ended, and what it owned.
     pub async fn forget(&self, member: String) -> Result<(), StoreError> {
         self.store
-            .write(move |connection| {
+            .journal(move |connection| {
                 let owned = partitions::table.filter(partitions::owner.eq(&member));
                 diesel::update(owned).set(partitions::owner.eq("")).execute(connection)?;
                 diesel::delete(members::table.find(&member)).execute(connection)?;

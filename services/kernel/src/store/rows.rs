@@ -125,7 +125,7 @@ impl RunRow {
 #[allow(missing_docs)]
 pub struct JournalRow {
     pub run_id: String,
-    /// Of the last event.
+    /// Of the first event.
     pub seq: i64,
     /// A list in JSON, or a reference to it.
     pub events: String,
@@ -133,11 +133,11 @@ pub struct JournalRow {
 }
 
 impl JournalRow {
-    /// The row of a move's events, the last of which has the number `seq`.
-    pub fn of(run: &str, seq: u64, events: &[Event]) -> Result<Self, serde_json::Error> {
+    /// The row of a move's events, which follow those up to the number `after`.
+    pub fn of(run: &str, after: u64, events: &[Event]) -> Result<Self, serde_json::Error> {
         Ok(Self {
             run_id: run.to_owned(),
-            seq: signed(seq),
+            seq: signed(after + 1),
             events: serde_json::to_string(events)?,
             at_ms: events.last().map_or(0, |event| signed(event.at.0)),
         })

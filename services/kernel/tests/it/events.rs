@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orrery_bus::{CallContext, subjects, verbs};
 use orrery_proto::v1::{ListTasksRequest, Task, TaskStatus};
-use orrery_testkit::eventually_within;
+use orrery_testkit::{PostgresServer, eventually_within};
 use serde_json::{Value, json};
 
 use crate::system::{System, WITHIN, alice};
@@ -57,7 +57,16 @@ async fn waits_at(system: &System, task: &str, pointer: &str) {
 
 #[tokio::test]
 async fn events_reach_every_listener_once_through_crashes() {
-    let mut system = System::start().await;
+    each_listener_once(System::start().await).await;
+}
+
+#[tokio::test]
+async fn events_reach_every_listener_once_on_postgresql() {
+    let postgres = PostgresServer::start().await.unwrap();
+    each_listener_once(System::start_on(Some(postgres.url())).await).await;
+}
+
+async fn each_listener_once(mut system: System) {
     system.deploy("listen", LISTEN).await.unwrap();
     system.deploy("emit", EMIT).await.unwrap();
     let mut listeners = Vec::new();
@@ -93,7 +102,16 @@ async fn events_reach_every_listener_once_through_crashes() {
 
 #[tokio::test]
 async fn schedules_start_their_workflows_once() {
-    let mut system = System::start().await;
+    each_schedule_once(System::start().await).await;
+}
+
+#[tokio::test]
+async fn schedules_start_their_workflows_once_on_postgresql() {
+    let postgres = PostgresServer::start().await.unwrap();
+    each_schedule_once(System::start_on(Some(postgres.url())).await).await;
+}
+
+async fn each_schedule_once(mut system: System) {
     let body = "do:\n  - s: {set: {got: '${ $workflow.input }'}}\n";
     system.deploy("on", &format!("schedule: {{on: {{one: {{with: {{type: shop.sent}}}}}}}}\n{body}")).await.unwrap();
     system.deploy("every", &format!("schedule: {{every: {{milliseconds: 300}}}}\n{body}")).await.unwrap();

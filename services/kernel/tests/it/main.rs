@@ -6,6 +6,7 @@ mod crash;
 mod events;
 mod examples;
 mod failover;
+mod faults;
 mod fairness;
 mod limits;
 mod reviews;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
 use orrery_kernel::domain::command::{Command, Reply, Run};
 use orrery_kernel::domain::definition::{self, Definition};
 use orrery_kernel::domain::state::State;
@@ -84,6 +86,8 @@ async fn holds(store: KernelStore) {
     let outcomes = store.commit(vec![first.clone(), second]).await.unwrap();
     assert_eq!(outcomes[0], Committed::Done);
     assert_eq!(outcomes[1], Committed::Duplicate { run: "task_a".into(), request_digest: "d".into() });
+    let again = store.commit(vec![first]).await.unwrap();
+    assert_eq!(again, [Committed::Stale], "a start that took effect although its commit was reported as failed");
     assert!(replayed(&store, "task_a").await.unwrap() == one.state, "what is read back is what was committed");
     assert_eq!(store.load("other".into(), "task_a".into()).await.unwrap(), Found::Nothing, "another tenant's");
 
@@ -100,7 +104,9 @@ async fn holds(store: KernelStore) {
     assert_eq!(stored.status, "waiting", "the fenced move left no trace");
 
     // A move whose place is taken, as after a commit that took effect but was reported as failed, harms no other.
-    let (_, woken) = moved(&one.state, &definition, Command::Wake, 10_000_000, epoch + 1, None);
+    let (end, woken) = moved(&one.state, &definition, Command::Wake, 10_000_000, epoch + 1, None);
+    let cancel = Command::Cancel { by: "alice".into(), reason: String::new() };
+    let (other_end, cancelled) = moved(&one.state, &definition, cancel, 10_000_000, epoch + 1, None);
     let third = moved(&fresh(&definition, "task_c"), &definition, Command::Start, 1_000, 0, None).0;
     let third_partition = partition_of(&third.state.run.tenant, &third.state.run.id);
     let third_epoch = if third_partition == partition { epoch + 1 } else { epoch };
@@ -112,11 +118,19 @@ async fn holds(store: KernelStore) {
     assert_eq!(store.timers(all.clone(), i64::MAX, 10).await.unwrap().len(), 3);
     assert_eq!(store.timers(vec![partition], 1_000, 10).await.unwrap().len(), 0, "not before it is due");
     assert_eq!(store.commit(vec![woken]).await.unwrap(), [Committed::Done]);
+    assert_ne!(end.events.len(), other_end.events.len());
+    let late = store.commit(vec![cancelled]).await.unwrap();
+    assert_eq!(late, [Committed::Stale], "of two moves that follow one state, however long, one is written");
     assert_eq!(store.timers(all, i64::MAX, 10).await.unwrap().len(), 2);
     assert_eq!(store.load("acme".into(), "task_a".into()).await.unwrap(), Found::Over);
     let history = store.journal("task_a".into(), 0, 100).await.unwrap();
-    let events: Vec<usize> = history.iter().map(|row| decode(&row.events).unwrap().len()).collect();
-    assert_eq!(history.last().unwrap().seq, events.iter().sum::<usize>() as i64, "a gap in the journal");
+    let mut next = 1;
+    for row in &history {
+        assert_eq!(row.seq, next, "a gap in the journal");
+        next += decode(&row.events).unwrap().len() as i64;
+    }
+    let rest = store.journal("task_a".into(), next - 2, 100).await.unwrap();
+    assert_eq!(rest, history[history.len() - 1..], "the row in whose middle the last page ended");
 
     // Who signs off leaves its partitions to the others.
     store.forget(me).await.unwrap();
@@ -205,6 +219,26 @@ async fn sqlite_keeps_the_contract() {
     holds_in_the_middle(KernelStore::open(&url).await.unwrap()).await;
     let url = format!("sqlite://{}", folder.path().join("limit.db").display());
     holds_no_more_than_the_limit(KernelStore::open(&url).await.unwrap(), KernelStore::open(&url).await.unwrap()).await;
+}
+
+/// A commit of which nobody heard may still be under way: whoever reads its run back waits for it.
+#[tokio::test]
+async fn reading_back_waits_for_what_holds_the_partition() {
+    let postgres = PostgresServer::start().await.unwrap();
+    let store = KernelStore::open(&postgres.url()).await.unwrap();
+    store.beat("one".into()).await.unwrap();
+    let connect = || PgConnection::establish(&postgres.url()).unwrap();
+    let (mut writer, mut observer) = (connect(), connect());
+    writer.batch_execute("BEGIN; SELECT id FROM kernel.partitions WHERE id = 5 FOR SHARE").unwrap();
+    store.settled(6).await.unwrap();
+    let settling = tokio::spawn(async move { store.settled(5).await });
+    let waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while diesel::sql_query(waiting).execute(&mut observer).unwrap() == 0 {
+        assert!(!settling.is_finished(), "it did not wait");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    writer.batch_execute("COMMIT").unwrap();
+    settling.await.unwrap().unwrap();
 }
 
 #[tokio::test]

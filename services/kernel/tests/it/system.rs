@@ -1,6 +1,7 @@
 //! The real kernel process on a real NATS, with a router beside it.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use orrery_bus::{Bus, CallContext, RunningServer, verbs};
@@ -40,15 +41,20 @@ impl System {
 
     /// With a configuration file.
     pub async fn start_with(database_url: Option<String>, config: &str) -> Self {
+        let mut system = Self::without_kernel(database_url, config).await;
+        system.start_kernel().await;
+        system
+    }
+
+    /// All but the kernel.
+    pub async fn without_kernel(database_url: Option<String>, config: &str) -> Self {
         let nats = NatsServer::start().await.unwrap();
         let bus = nats.connect("gateway").await.unwrap();
         let router = Router::default();
         let served = router.serve(&nats.connect("router").await.unwrap()).await;
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("orrery.toml"), config).unwrap();
-        let mut system = Self { nats, bus, router, kernel: None, database_url, folder, _served: served };
-        system.start_kernel().await;
-        system
+        Self { nats, bus, router, kernel: None, database_url, folder, _served: served }
     }
 
     pub async fn start_kernel(&mut self) {
@@ -62,12 +68,26 @@ impl System {
 
     /// One more kernel on the same database.
     pub fn spawn(&self, name: &str) -> Process {
+        self.run(name, self.command())
+    }
+
+    /// What starts a kernel, for tests that change something about it.
+    pub fn command(&self) -> Command {
         let mut command = self.nats.service("kernel", env!("CARGO_BIN_EXE_orrery-kernel"), self.folder.path());
         command.env(env::CONFIG, self.folder.path().join("orrery.toml"));
         if let Some(url) = &self.database_url {
             command.env(env::DATABASE_URL, url);
         }
+        command
+    }
+
+    pub fn run(&self, name: &str, command: Command) -> Process {
         Process::start(command, &self.folder.path().join(format!("{name}.log"))).unwrap()
+    }
+
+    /// What the kernel's own database lies in, if there is no other, and how the names of its files begin.
+    pub fn database_path(&self) -> PathBuf {
+        self.folder.path().join("kernel.db")
     }
 
     fn log_path(&self) -> PathBuf {
@@ -97,6 +117,16 @@ impl System {
     }
 
     pub async fn submit(&self, workflow: &str, input: &str, key: &str) -> Result<Task, Error> {
+        self.submit_within(CallContext::default(), workflow, input, key).await
+    }
+
+    pub async fn submit_within(
+        &self,
+        context: CallContext,
+        workflow: &str,
+        input: &str,
+        key: &str,
+    ) -> Result<Task, Error> {
         let request = StartTaskRequest {
             caller: Some(alice()),
             workflow: workflow.into(),
@@ -104,7 +134,7 @@ impl System {
             idempotency_key: key.into(),
             ..StartTaskRequest::default()
         };
-        self.bus.call(verbs::kernel::START, &CallContext::default(), &request).await
+        self.bus.call(verbs::kernel::START, &context, &request).await
     }
 
     pub async fn get(&self, id: &str) -> Result<Task, Error> {

@@ -189,9 +189,8 @@ impl Api {
         let moves = self.kernel.store.journal(row.id.clone(), after, i64::from(limit)).await?;
         let mut events = EventPage::new(limit);
         for it in moves {
-            let last = u64::try_from(it.seq).unwrap_or(0);
+            let first = u64::try_from(it.seq).unwrap_or(0);
             let found = self.kernel.events(&tenant, it.events).await?;
-            let first = (last + 1).saturating_sub(found.len() as u64);
             for (seq, event) in (first..).zip(&found).filter(|(seq, _)| *seq > request.after_seq) {
                 events.add(convert::event(&row.id, seq, event));
             }

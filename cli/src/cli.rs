@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{audit, demo, eval, key, knowledge, model, review, spend, status, task, up, workflow};
+use crate::commands::{audit, batch, demo, eval, key, knowledge, model, review, spend, status, task, up, workflow};
 
 /// Orrery: a multi-modal AI operating system.
 #[derive(Debug, Parser)]
@@ -45,6 +45,9 @@ pub enum Command {
     /// Submit tasks and follow them.
     #[command(subcommand)]
     Task(task::TaskCommand),
+    /// Look at and stop what `task batch` began.
+    #[command(subcommand)]
+    Batch(batch::BatchesCommand),
     /// Decide what the workflows leave to people.
     #[command(subcommand)]
     Review(review::ReviewCommand),

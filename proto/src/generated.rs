@@ -183,6 +183,65 @@ pub struct ExportReply {
     #[prost(uint64, tag = "2")]
     pub tree_size: u64,
 }
+/// How long tasks are kept after their end.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetentionRule {
+    /// empty: all of the tenant that have no rule of their own
+    #[prost(string, tag = "1")]
+    pub workflow: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub keep_ms: u64,
+    /// before they are removed
+    #[prost(bool, tag = "3")]
+    pub archive: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetRetentionRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(message, optional, tag = "2")]
+    pub rule: ::core::option::Option<RetentionRule>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveRetentionRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    /// empty: the tenant's own
+    #[prost(string, tag = "2")]
+    pub workflow: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRetentionRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetentionReply {
+    /// false: it was so already
+    #[prost(bool, tag = "1")]
+    pub changed: bool,
+    /// of the tenant now
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<RetentionRule>,
+    /// for what has none; left out: it is kept for good
+    #[prost(message, optional, tag = "3")]
+    pub system: ::core::option::Option<RetentionRule>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetArchiveRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub task_id: ::prost::alloc::string::String,
+}
+/// Where a task that was removed is archived.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Archive {
+    #[prost(message, optional, tag = "1")]
+    pub blob: ::core::option::Option<BlobRef>,
+    #[prost(uint64, tag = "2")]
+    pub archived_at_ms: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeployRequest {
     #[prost(message, optional, tag = "1")]
@@ -299,6 +358,9 @@ pub struct Task {
     /// start found a task with the same idempotency key
     #[prost(bool, tag = "15")]
     pub duplicate: bool,
+    /// the task was removed; its input, output, error and history are there
+    #[prost(message, optional, tag = "21")]
+    pub archive: ::core::option::Option<Archive>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetTaskRequest {
@@ -795,6 +857,209 @@ impl ReviewOrder {
         match value {
             "REVIEW_ORDER_UNSPECIFIED" => Some(Self::Unspecified),
             "REVIEW_ORDER_DUE" => Some(Self::Due),
+            _ => None,
+        }
+    }
+}
+/// One operation on every task that a filter meets now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateBatchRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    /// without its caller, limit and cursor; it names something
+    #[prost(message, optional, tag = "2")]
+    pub filter: ::core::option::Option<ListTasksRequest>,
+    #[prost(enumeration = "BatchOperation", tag = "3")]
+    pub operation: i32,
+    /// tasks a second, 0.01 to 1,000; 0: 10
+    #[prost(double, tag = "4")]
+    pub rate: f64,
+    /// for the record of each task
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// of a reset: the step
+    #[prost(string, tag = "6")]
+    pub pointer: ::prost::alloc::string::String,
+    /// of a reset: which of its visits, from 0; left out: the last
+    #[prost(uint32, optional, tag = "7")]
+    pub iteration: ::core::option::Option<u32>,
+    /// its name
+    #[prost(string, tag = "8")]
+    pub signal: ::prost::alloc::string::String,
+    /// what it says; empty: null
+    #[prost(string, tag = "9")]
+    pub payload_json: ::prost::alloc::string::String,
+    /// of a migration: "name:version" or "name@sha256:<hex>"
+    #[prost(string, tag = "10")]
+    pub workflow: ::prost::alloc::string::String,
+    /// only tell how many tasks it would meet
+    #[prost(bool, tag = "11")]
+    pub dry_run: bool,
+    #[prost(string, tag = "12")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Batch {
+    /// empty: a dry run
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(enumeration = "BatchOperation", tag = "2")]
+    pub operation: i32,
+    /// what the operation was given
+    #[prost(string, tag = "3")]
+    pub arguments_json: ::prost::alloc::string::String,
+    /// what it meets, with the time of its creation as the bound
+    #[prost(string, tag = "4")]
+    pub filter_json: ::prost::alloc::string::String,
+    #[prost(double, tag = "5")]
+    pub rate: f64,
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub created_by: ::prost::alloc::string::String,
+    #[prost(enumeration = "BatchState", tag = "8")]
+    pub state: i32,
+    /// met when it was created; more, if more came to be met
+    #[prost(uint64, tag = "9")]
+    pub total: u64,
+    #[prost(uint64, tag = "10")]
+    pub done: u64,
+    #[prost(uint64, tag = "11")]
+    pub failed: u64,
+    /// no longer as the operation needs them when their turn came
+    #[prost(uint64, tag = "12")]
+    pub skipped: u64,
+    #[prost(uint64, tag = "13")]
+    pub created_at_ms: u64,
+    #[prost(uint64, tag = "14")]
+    pub updated_at_ms: u64,
+    #[prost(uint64, tag = "15")]
+    pub finished_at_ms: u64,
+    /// the first 100; empty in lists
+    #[prost(message, repeated, tag = "16")]
+    pub failures: ::prost::alloc::vec::Vec<BatchFailure>,
+    /// the idempotency key had made it already
+    #[prost(bool, tag = "17")]
+    pub duplicate: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BatchFailure {
+    #[prost(string, tag = "1")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub code: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub at_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBatchRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub batch_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBatchesRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(enumeration = "BatchState", repeated, tag = "2")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// 1 to 500; 0: 50
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+    /// from the previous page
+    #[prost(string, tag = "4")]
+    pub cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBatchesReply {
+    /// newest first
+    #[prost(message, repeated, tag = "1")]
+    pub batches: ::prost::alloc::vec::Vec<Batch>,
+    #[prost(string, tag = "2")]
+    pub next_cursor: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ControlBatchRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub batch_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BatchOperation {
+    Unspecified = 0,
+    Retry = 1,
+    Cancel = 2,
+    Terminate = 3,
+    Signal = 4,
+    Reset = 5,
+    Migrate = 6,
+}
+impl BatchOperation {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BATCH_OPERATION_UNSPECIFIED",
+            Self::Retry => "BATCH_OPERATION_RETRY",
+            Self::Cancel => "BATCH_OPERATION_CANCEL",
+            Self::Terminate => "BATCH_OPERATION_TERMINATE",
+            Self::Signal => "BATCH_OPERATION_SIGNAL",
+            Self::Reset => "BATCH_OPERATION_RESET",
+            Self::Migrate => "BATCH_OPERATION_MIGRATE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BATCH_OPERATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "BATCH_OPERATION_RETRY" => Some(Self::Retry),
+            "BATCH_OPERATION_CANCEL" => Some(Self::Cancel),
+            "BATCH_OPERATION_TERMINATE" => Some(Self::Terminate),
+            "BATCH_OPERATION_SIGNAL" => Some(Self::Signal),
+            "BATCH_OPERATION_RESET" => Some(Self::Reset),
+            "BATCH_OPERATION_MIGRATE" => Some(Self::Migrate),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BatchState {
+    Unspecified = 0,
+    Running = 1,
+    Paused = 2,
+    Cancelled = 3,
+    Finished = 4,
+}
+impl BatchState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BATCH_STATE_UNSPECIFIED",
+            Self::Running => "BATCH_STATE_RUNNING",
+            Self::Paused => "BATCH_STATE_PAUSED",
+            Self::Cancelled => "BATCH_STATE_CANCELLED",
+            Self::Finished => "BATCH_STATE_FINISHED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BATCH_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "BATCH_STATE_RUNNING" => Some(Self::Running),
+            "BATCH_STATE_PAUSED" => Some(Self::Paused),
+            "BATCH_STATE_CANCELLED" => Some(Self::Cancelled),
+            "BATCH_STATE_FINISHED" => Some(Self::Finished),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! One file for each group of commands: what is asked of the system, and how the answer is shown.
 
 pub mod audit;
+pub mod batch;
 mod control;
 pub mod demo;
 pub mod eval;
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Status(args) => status::run(globals, &args, output).await,
         Command::Demo(args) => demo::run(globals, args, output).await,
         Command::Task(command) => task::run(globals, command, output).await,
+        Command::Batch(command) => batch::run(globals, command, output).await,
         Command::Review(command) => review::run(globals, command, output).await,
         Command::Knowledge(command) => knowledge::run(globals, command, output).await,
         Command::Workflow(command) => workflow::run(globals, command, output).await,

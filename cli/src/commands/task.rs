@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::batch::{self, BatchCommand};
 use super::control::{self, ControlCommand};
 use crate::cli::Globals;
 use crate::client::{self, Attachment, Event, Gateway, Submission};
@@ -31,6 +32,9 @@ pub enum TaskCommand {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Do one thing to every task that a filter meets, at a rate.
+    #[command(subcommand)]
+    Batch(BatchCommand),
     /// Send signals, ask, pause, run anew.
     #[command(flatten)]
     Control(ControlCommand),
@@ -119,6 +123,7 @@ pub async fn run(globals: &Globals, command: TaskCommand, output: Output) -> Res
             output.show(&gateway.list(&["tasks"], &query, args.limit).await?, many);
             Ok(())
         }
+        TaskCommand::Batch(command) => batch::create(&gateway, command, output).await,
         TaskCommand::Control(command) => control::run(&gateway, command, output).await,
         TaskCommand::Cancel { task, reason } => {
             let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));

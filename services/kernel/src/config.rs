@@ -21,6 +21,10 @@
 //! [kernel.fairness.queues.ocr]  # task queues of external workers, each tenant's own
 //! leases_max = 8
 //! leases_per_second = 2.0
+//!
+//! [kernel.batches]
+//! active_max = 4                # operations on many runs that one tenant may have under way
+//! rate_max = 1000               # runs a second that one of them may ask for
 //! ```
 
 use std::collections::HashMap;
@@ -45,6 +49,8 @@ pub struct KernelConfig {
     pub sandbox: Option<SandboxConfig>,
     /// Who goes next.
     pub fairness: FairnessConfig,
+    /// Operations on many runs.
+    pub batches: BatchesConfig,
 }
 
 impl KernelConfig {
@@ -52,6 +58,34 @@ impl KernelConfig {
     pub fn embedded(secrets: Option<PathBuf>) -> Self {
         let secrets = SecretsConfig { directory: secrets };
         Self { http: NetworkConfig::open(), secrets, ..Self::default() }
+    }
+}
+
+/// Limits of operations on many runs.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchesConfig {
+    /// Batches of one tenant that are not over, paused ones included. Default 4, 1 to 64.
+    pub active_max: u32,
+    /// The highest rate that a batch may ask for, in runs a second. Default 1,000, 1 to 1,000.
+    pub rate_max: u32,
+}
+
+impl Default for BatchesConfig {
+    fn default() -> Self {
+        Self { active_max: 4, rate_max: 1_000 }
+    }
+}
+
+impl BatchesConfig {
+    /// Refuses what is out of bounds.
+    pub fn check(&self) -> Result<(), OutOfBounds> {
+        let within = |key: &str, holds, bounds| match holds {
+            true => Ok(()),
+            false => Err(OutOfBounds { section: "batches", key: key.to_owned(), bounds }),
+        };
+        within("active_max", (1..=64).contains(&self.active_max), "1 to 64")?;
+        within("rate_max", (1..=1_000).contains(&self.rate_max), "1 to 1,000")
     }
 }
 
@@ -119,8 +153,9 @@ pub struct QueueLimits {
 
 /// A setting outside its bounds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("kernel.fairness.{key} must be {bounds}")]
+#[error("kernel.{section}.{key} must be {bounds}")]
 pub struct OutOfBounds {
+    section: &'static str,
     key: String,
     bounds: &'static str,
 }
@@ -149,7 +184,7 @@ impl Default for TenantLimits {
 const ONE_OR_MORE: &str = "1 or more";
 
 fn within(key: String, holds: bool, bounds: &'static str) -> Result<(), OutOfBounds> {
-    if holds { Ok(()) } else { Err(OutOfBounds { key, bounds }) }
+    if holds { Ok(()) } else { Err(OutOfBounds { section: "fairness", key, bounds }) }
 }
 
 fn count(key: String, value: Option<u32>) -> Result<(), OutOfBounds> {

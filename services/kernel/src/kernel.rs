@@ -17,7 +17,7 @@ use crate::actors::heartbeats::Heartbeats;
 use crate::actors::partition::{Act, Partition, Start, Watch};
 use crate::actors::timer::Timer;
 use crate::bus::members::{self, Ask};
-use crate::config::KernelConfig;
+use crate::config::{BatchesConfig, KernelConfig};
 use crate::definitions::Definitions;
 use crate::domain::command::{Command, Reject};
 use crate::domain::definition::Definition;
@@ -90,6 +90,8 @@ pub struct Kernel {
     pub admission: Admission,
     /// This process's part of what is limited over all of them.
     pub shares: Shares,
+    /// Limits of operations on many runs.
+    pub batches: BatchesConfig,
     wiring: OnceLock<Wiring>,
     signer: OnceLock<DecisionSigner>,
 }
@@ -112,6 +114,7 @@ impl Kernel {
             leases: Leases::new(&config.fairness),
             admission: Admission::new(config.fairness.runs()),
             shares: Shares::new(config.fairness.clone()),
+            batches: config.batches,
             wiring: OnceLock::new(),
             signer: OnceLock::new(),
         }))

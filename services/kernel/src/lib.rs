@@ -16,6 +16,7 @@ mod pauses;
 mod payloads;
 pub mod providers;
 mod shares;
+mod restarts;
 mod signing;
 pub mod store;
 
@@ -27,7 +28,7 @@ use orrery_supervise::{Strategy, SupervisorSpec};
 use orrery_types::UnixMillis;
 
 use crate::actors::{
-    admission, announcer, committer, executor, heartbeats, listener, membership, partition, reconciler, scheduler,
+    admission, announcer, batches, committer, executor, heartbeats, listener, membership, partition, reconciler, scheduler,
     timer,
 };
 use crate::bus::members;
@@ -43,6 +44,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     let store = KernelStore::open(&context.config.database_url).await.map_err(ServiceError::prepare)?;
     let config: KernelConfig = context.config.section()?;
     config.fairness.check().map_err(ServiceError::prepare)?;
+    config.batches.check().map_err(ServiceError::prepare)?;
     let data = context.config.paths.data.clone();
     let kernel = Kernel::new(store, context.bus, &config).map_err(ServiceError::prepare)?;
     let opening = tokio::task::spawn_blocking(move || DecisionSigner::open(&data));
@@ -82,6 +84,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
         .child(scheduler::spec(kernel.clone()))
         .child(kernel.outbox.task(&kernel.bus))
         .child(reconciler::spec(kernel.clone()))
+        .child(batches::spec(kernel.clone()))
         .child(heartbeats::spec(kernel.clone()))
         .child(announcer::spec(kernel.clone()))
         .child(bus_endpoint(move || bus::inbound::server(&served))))

@@ -10,7 +10,8 @@ pub const OPERATOR: &str = "operator";
 /// Of the users of tenants.
 pub(crate) const TENANT_PREFIX: &str = "tenant-";
 /// What the platform itself publishes events about.
-const PLATFORM_ENTITIES: [&str; 7] = ["task", "step", "review", "workflow", "tenant", "signal", "compensation"];
+const PLATFORM_ENTITIES: [&str; 8] =
+    ["task", "step", "review", "workflow", "tenant", "signal", "compensation", "batch"];
 
 /// Subjects that a NATS user may use.
 #[derive(Debug, Clone, PartialEq, Eq)]

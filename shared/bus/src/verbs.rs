@@ -84,6 +84,26 @@ calls!(kernel {
     Verb RETRY "retry" (RestartTaskRequest) -> Task;
     /// Moves a run to another version of its workflow.
     Verb MIGRATE "migrate" (MigrateTaskRequest) -> Task;
+    /// Does one operation on every run that a filter meets.
+    Verb BATCH_CREATE "batch_create" (CreateBatchRequest) -> Batch;
+    /// One batch, with its failures.
+    Verb BATCH "batch" (GetBatchRequest) -> Batch;
+    /// The batches of a tenant, newest first.
+    Verb BATCHES "batches" (ListBatchesRequest) -> ListBatchesReply;
+    /// Begins nothing more of a batch until it is resumed.
+    Verb BATCH_PAUSE "batch_pause" (ControlBatchRequest) -> Batch;
+    /// Goes on with a batch.
+    Verb BATCH_RESUME "batch_resume" (ControlBatchRequest) -> Batch;
+    /// Ends a batch; what it has done stays done.
+    Verb BATCH_CANCEL "batch_cancel" (ControlBatchRequest) -> Batch;
+    /// How long runs are kept after their end.
+    Verb RETENTION "retention" (ListRetentionRequest) -> RetentionReply;
+    /// Sets it for the tenant or a workflow.
+    Verb RETENTION_SET "retention_set" (SetRetentionRequest) -> RetentionReply;
+    /// Takes a rule away.
+    Verb RETENTION_REMOVE "retention_remove" (RemoveRetentionRequest) -> RetentionReply;
+    /// Where a run that was removed is archived.
+    Verb ARCHIVE "archive" (GetArchiveRequest) -> Archive;
 });
 
 calls!(router {

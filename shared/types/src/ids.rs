@@ -97,6 +97,18 @@ impl TaskId {
     }
 }
 
+id!(
+    /// One operation on many runs: `batch_` and 32 hex digits that sort by time of creation.
+    BatchId, "batch id"
+);
+
+impl BatchId {
+    /// From a fresh version-7 UUID.
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(format!("batch_{}", uuid.simple()))
+    }
+}
+
 impl ReviewId {
     /// From a UUID that is derived from the run and the step, so that a replay names the same review.
     pub fn from_uuid(uuid: Uuid) -> Self {

@@ -6,6 +6,6 @@ mod money;
 mod time;
 
 pub use digest::{InvalidDigest, Sha256Digest};
-pub use ids::{InvalidId, PrincipalId, ReviewId, TaskId, TenantId};
+pub use ids::{BatchId, InvalidId, PrincipalId, ReviewId, TaskId, TenantId};
 pub use money::{MoneyOverflow, Nanos};
 pub use time::UnixMillis;

@@ -68,6 +68,14 @@ table! {
     "/v1/tasks/{id}/fork" { POST Of(&[Developer, Admin]) => routes::control::fork; }
     "/v1/tasks/{id}/retry" { POST Of(&[Developer, Admin]) => routes::control::retry; }
     "/v1/tasks/{id}/migrate" { POST Of(&[Developer, Admin]) => routes::control::migrate; }
+    "/v1/batches" {
+        POST Of(&[Developer, Admin]) => routes::batches::create;
+        GET AnyRole => routes::batches::list;
+    }
+    "/v1/batches/{id}" { GET AnyRole => routes::batches::get; }
+    "/v1/batches/{id}/pause" { POST Of(&[Developer, Admin]) => routes::batches::pause; }
+    "/v1/batches/{id}/resume" { POST Of(&[Developer, Admin]) => routes::batches::resume; }
+    "/v1/batches/{id}/cancel" { POST Of(&[Developer, Admin]) => routes::batches::cancel; }
     "/v1/pause" {
         POST Of(&[Admin]) => routes::control::pause_tenant;
         GET AnyRole => routes::control::pauses;

@@ -1,6 +1,8 @@
 //! One file per resource. A handler reads the request, calls the service that knows, and puts its answer into JSON.
 
 pub mod audit;
+mod batch_view;
+pub mod batches;
 pub mod control;
 pub mod identity;
 pub mod knowledge;

@@ -208,7 +208,7 @@ pub async fn list(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> A
 }
 
 /// Zero: not bounded.
-fn bound(field: &'static str, text: Option<&str>) -> Result<u64, Failure> {
+pub fn bound(field: &'static str, text: Option<&str>) -> Result<u64, Failure> {
     text.map_or(Ok(0), |text| moment(text, field).map(|at| at.0))
 }
 

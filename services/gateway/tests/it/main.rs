@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod bad_input;
+mod batches;
+mod bulk_players;
 mod control;
 mod identity;
 mod openai;

@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use serde_json::json;
 use uuid::Uuid;
 
-const LIMIT: usize = 64;
+use crate::bulk_players::batches;
+
+pub const LIMIT: usize = 64;
 
 #[derive(Default)]
 pub struct Seen {
@@ -84,7 +86,7 @@ fn not_found(what: &str, name: &str) -> Error {
 }
 
 fn kernel_server(bus: &Bus, seen: &Shared) -> Server {
-    control(history_and_people(tasks(Server::new(bus, "kernel", "1.0.0"), seen), seen), seen)
+    batches(control(history_and_people(tasks(Server::new(bus, "kernel", "1.0.0"), seen), seen), seen), seen)
 }
 
 fn tasks(server: Server, seen: &Shared) -> Server {

@@ -2,6 +2,8 @@
 
 pub mod admission;
 pub mod announcer;
+mod batch_items;
+pub mod batches;
 pub mod committer;
 pub mod errands;
 pub mod executor;

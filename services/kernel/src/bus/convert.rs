@@ -118,6 +118,7 @@ pub(super) fn task(row: RunRow) -> v1::Task {
         attachments: attachments.iter().map(attachment).collect(),
         input_json: row.input,
         duplicate: false,
+        archive: None,
     }
 }
 

@@ -3,7 +3,9 @@
 #[cfg(test)]
 mod audit_tests;
 mod control_facts;
+pub mod batch_facts;
 mod convert;
+mod convert_batch;
 mod convert_review;
 pub mod inbound;
 pub mod members;

@@ -14,12 +14,14 @@ impl State {
         self.audited += u64::from(event.fact.is_audited());
         self.updated_at = event.at;
         match &event.fact {
-            Fact::Accepted { .. } => {
+            Fact::Accepted { beginning, .. } => {
                 self.status = Status::Pending;
+                self.beginning = beginning.clone();
                 self.accepted_at = Some(event.at);
             }
             Fact::Started { timeout_at, root, .. } => {
                 self.status = Status::Running;
+                self.beginning = None;
                 self.started_at = event.at;
                 self.timeout_at = *timeout_at;
                 // The transformed input is the first context (specification, "Data Flow").

@@ -111,6 +111,19 @@ pub enum Restart {
     Retry,
 }
 
+/// What a run that is begun anew begins with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// The events of the other run, in order.
+    pub events: Vec<Event>,
+    /// The step that is done anew even though it was under way.
+    pub redo: Option<Pointer>,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// A version to which a run moves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
@@ -137,6 +150,8 @@ pub struct Reply {
 pub enum Command {
     /// Take it in, to be started when its turn comes. The state must be new.
     Accept,
+    /// Take it in, to begin with these events of another run when its turn comes. The state must be new.
+    AcceptRestart(Box<Beginning>),
     /// Start it. The state must be new or pending.
     Start,
     /// Go on after a transition that stopped to let others run.

@@ -7,7 +7,7 @@ use orrery_types::{ReviewId, Sha256Digest, TaskId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::{Run, Scope, Signal};
+use super::command::{Beginning, Run, Scope, Signal};
 use super::consumption::Taken;
 use super::definition::{Directive, Pointer, Target};
 use super::fault::Fault;
@@ -32,6 +32,9 @@ pub enum Fact {
     Accepted {
         /// What never changes.
         run: Box<Run>,
+        /// With what it begins, if it is begun anew from another run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beginning: Option<Arc<Beginning>>,
     },
     /// The run started.
     Started {

@@ -3,6 +3,7 @@
 //! K-1: nothing in here knows actors, a runtime, the bus, the database, the clock or chance.
 
 mod apply;
+pub mod batch;
 pub mod command;
 pub mod consumption;
 mod control;

@@ -8,7 +8,7 @@ use orrery_types::{ReviewId, Sha256Digest, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::{Run, Scope, Signal};
+use super::command::{Beginning, Run, Scope, Signal};
 pub use super::control::{Ending, MapProgress, SIGNAL_KEYS_MAX, Undo};
 use super::definition::Pointer;
 use super::event::{Event, Fact};
@@ -62,6 +62,9 @@ pub struct State {
     /// When it was taken in, if it had to wait for its turn.
     #[serde(default)]
     pub accepted_at: Option<UnixMillis>,
+    /// With what it begins when its turn comes, if it is begun anew from another run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beginning: Option<Arc<Beginning>>,
     /// When it started.
     pub started_at: UnixMillis,
     /// When the last event happened.
@@ -111,6 +114,7 @@ impl State {
             audited: 0,
             seq: 0,
             accepted_at: None,
+            beginning: None,
             started_at: UnixMillis(0),
             updated_at: UnixMillis(0),
             timeout_at: None,
@@ -135,7 +139,7 @@ impl State {
     pub fn resume(snapshot: Option<Self>, events: impl IntoIterator<Item = Event>) -> Option<Self> {
         let mut state = snapshot;
         for event in events {
-            if let (None, Fact::Started { run, .. } | Fact::Accepted { run }) = (&state, &event.fact) {
+            if let (None, Fact::Started { run, .. } | Fact::Accepted { run, .. }) = (&state, &event.fact) {
                 state = Some(Self::new((**run).clone()));
             }
             state.as_mut()?.apply(&event);
@@ -225,6 +229,7 @@ impl State {
         self.signals.clear();
         self.pauses.clear();
         self.ending = None;
+        self.beginning = None;
     }
 
     /// It waits for something outside, so whatever it does in a loop is no endless one.

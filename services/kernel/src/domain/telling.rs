@@ -140,7 +140,8 @@ impl Fact {
 
 /// The events of a move that are its own: those that a run took over from another have had their effects.
 pub fn own(events: &[Event]) -> &[Event] {
-    let taken_over = events.iter().position(|event| matches!(event.fact, Fact::Restarted { .. }));
+    // The last one: the events of a run that was begun anew itself hold another.
+    let taken_over = events.iter().rposition(|event| matches!(event.fact, Fact::Restarted { .. }));
     taken_over.and_then(|at| events.get(at..)).unwrap_or(events)
 }
 

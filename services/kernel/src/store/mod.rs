@@ -1,5 +1,6 @@
 //! The journal and what is derived from it: runs, reviews, keys, registrations. SQL is the truth; memory is a copy.
 
+mod batches;
 mod changes;
 mod commit;
 mod holds;
@@ -25,7 +26,8 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use orrery_store::{Dialect, Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
-pub use changes::{ERROR, PendingRow, WorkRow, scope_word, work_status};
+pub use batches::{BatchFailureRow, BatchRow, Created, Progress, Written, partition_of_batch};
+pub use changes::{ERROR, ORIGIN, PendingRow, WorkRow, scope_word, work_status};
 pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
 pub use holds::Held;
 pub use journal::decode;

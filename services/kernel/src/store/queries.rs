@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use orrery_store::{AnyConnection, StoreError};
+use serde::{Deserialize, Serialize};
 
 use super::KernelStore;
 use super::rows::{DefinitionRow, RunRow};
@@ -31,7 +32,8 @@ pub struct Page {
 }
 
 /// Which runs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunFilter {
     /// Any of these; empty: all.
     pub statuses: Vec<String>,
@@ -51,6 +53,45 @@ pub struct RunFilter {
     pub finished_before: Option<i64>,
     /// With all of these attributes.
     pub attributes: BTreeMap<String, String>,
+}
+
+type Backend = <AnyConnection as diesel::Connection>::Backend;
+
+/// The runs of a tenant that a filter meets.
+pub(super) fn met(tenant: &str, filter: RunFilter) -> runs::BoxedQuery<'static, Backend> {
+    let mut rows = runs::table.filter(runs::tenant.eq(tenant.to_owned())).into_boxed();
+    if !filter.statuses.is_empty() {
+        rows = rows.filter(runs::status.eq_any(filter.statuses));
+    }
+    if !filter.workflow.is_empty() {
+        rows = rows.filter(runs::workflow.eq(filter.workflow));
+    }
+    if !filter.version.is_empty() {
+        rows = rows.filter(runs::version.eq(filter.version));
+    }
+    if !filter.submitted_by.is_empty() {
+        rows = rows.filter(runs::submitted_by.eq(filter.submitted_by));
+    }
+    if let Some(from) = filter.created_from {
+        rows = rows.filter(runs::created_ms.ge(from));
+    }
+    if let Some(before) = filter.created_before {
+        rows = rows.filter(runs::created_ms.lt(before));
+    }
+    if let Some(from) = filter.finished_from {
+        rows = rows.filter(runs::finished_ms.ge(from));
+    }
+    if let Some(before) = filter.finished_before {
+        rows = rows.filter(runs::finished_ms.lt(before)).filter(runs::finished_ms.gt(0));
+    }
+    for (name, value) in filter.attributes {
+        let with = run_attributes::table
+            .filter(run_attributes::tenant.eq(tenant.to_owned()))
+            .filter(run_attributes::name.eq(name))
+            .filter(run_attributes::value.eq(value));
+        rows = rows.filter(runs::id.eq_any(with.select(run_attributes::run_id)));
+    }
+    rows
 }
 
 impl KernelStore {
@@ -127,39 +168,7 @@ impl KernelStore {
     pub async fn runs(&self, tenant: String, filter: RunFilter, page: Page) -> Result<Vec<RunRow>, StoreError> {
         self.store
             .read(move |connection: &mut AnyConnection| {
-                let of = tenant.clone();
-                let mut rows = runs::table.filter(runs::tenant.eq(tenant)).into_boxed();
-                if !filter.statuses.is_empty() {
-                    rows = rows.filter(runs::status.eq_any(filter.statuses));
-                }
-                if !filter.workflow.is_empty() {
-                    rows = rows.filter(runs::workflow.eq(filter.workflow));
-                }
-                if !filter.version.is_empty() {
-                    rows = rows.filter(runs::version.eq(filter.version));
-                }
-                if !filter.submitted_by.is_empty() {
-                    rows = rows.filter(runs::submitted_by.eq(filter.submitted_by));
-                }
-                if let Some(from) = filter.created_from {
-                    rows = rows.filter(runs::created_ms.ge(from));
-                }
-                if let Some(before) = filter.created_before {
-                    rows = rows.filter(runs::created_ms.lt(before));
-                }
-                if let Some(from) = filter.finished_from {
-                    rows = rows.filter(runs::finished_ms.ge(from));
-                }
-                if let Some(before) = filter.finished_before {
-                    rows = rows.filter(runs::finished_ms.lt(before)).filter(runs::finished_ms.gt(0));
-                }
-                for (name, value) in filter.attributes {
-                    let with = run_attributes::table
-                        .filter(run_attributes::tenant.eq(of.clone()))
-                        .filter(run_attributes::name.eq(name))
-                        .filter(run_attributes::value.eq(value));
-                    rows = rows.filter(runs::id.eq_any(with.select(run_attributes::run_id)));
-                }
+                let mut rows = met(&tenant, filter);
                 if let Some(before) = page.before {
                     rows = rows.filter(runs::id.lt(before));
                 }

@@ -139,6 +139,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    batches (id) {
+        id -> Text, tenant -> Text, partition -> Integer,
+        idempotency_key -> Text, request_digest -> Text,
+        operation -> Text, filter -> Text, rate -> BigInt, created_by -> Text, reason -> Text,
+        state -> Text, after_run -> Text, page -> Text,
+        total -> BigInt, done -> BigInt, failed -> BigInt, skipped -> BigInt,
+        created_ms -> BigInt, updated_ms -> BigInt, finished_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    batch_failures (batch_id, run_id) {
+        batch_id -> Text, run_id -> Text, code -> Text, reason -> Text, at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     retention (tenant, workflow) { tenant -> Text, workflow -> Text, keep_ms -> BigInt, archive -> Bool, }
 }
 

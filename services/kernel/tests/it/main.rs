@@ -1,5 +1,6 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod batches;
 mod calls;
 mod control;
 mod crash;
@@ -13,5 +14,6 @@ mod reviews;
 mod router;
 mod search;
 mod store;
+mod store_batches;
 mod system;
 mod workers;

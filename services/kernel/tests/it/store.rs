@@ -17,12 +17,12 @@ use orrery_testkit::PostgresServer;
 use orrery_types::{TaskId, TenantId, UnixMillis};
 use serde_json::json;
 
-fn sleeper() -> Definition {
+pub fn sleeper() -> Definition {
     definition::parse("document: {dsl: 1.0.0, namespace: t, name: n, version: 1.0.0}\ndo: [{w: {wait: PT1H}}]\n")
         .unwrap()
 }
 
-fn fresh(definition: &Definition, id: &str) -> State {
+pub fn fresh(definition: &Definition, id: &str) -> State {
     State::new(Run {
         id: TaskId::new(id).unwrap(),
         tenant: TenantId::new("acme").unwrap(),
@@ -44,7 +44,7 @@ fn fresh(definition: &Definition, id: &str) -> State {
 }
 
 /// The move that a command makes, and its rows.
-fn moved(
+pub fn moved(
     before: &State,
     definition: &Definition,
     command: Command,

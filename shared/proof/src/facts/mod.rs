@@ -4,6 +4,7 @@
 
 mod access;
 mod control;
+mod batch;
 mod model;
 mod retrieval;
 mod review;
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 pub use access::{ApiKeyCreated, AuthDenied, KnowledgeIngested};
 pub use control::{ManyHeld, Restarted, SignalReceived, TaskMigrated, TaskPaused, TaskResumed};
+pub use batch::{BatchChanged, BatchCreated};
 pub use model::{Candidate, ModelCalled, ModelIdentity, Usage};
 pub use retrieval::{RetrievalSearched, RetrievedChunk, millionths};
 pub use review::{
@@ -54,6 +56,11 @@ pub mod kind {
     pub const AUTH_DENIED: &str = "auth.denied";
     pub const APIKEY_CREATED: &str = "apikey.created";
     pub const KNOWLEDGE_INGESTED: &str = "knowledge.ingested";
+    pub const BATCH_CREATED: &str = "batch.created";
+    pub const BATCH_PAUSED: &str = "batch.paused";
+    pub const BATCH_RESUMED: &str = "batch.resumed";
+    pub const BATCH_CANCELLED: &str = "batch.cancelled";
+    pub const BATCH_FINISHED: &str = "batch.finished";
     /// The kinds that end a task.
     pub const CLOSING: [&str; 4] = [TASK_COMPLETED, TASK_FAULTED, TASK_CANCELLED, TASK_TERMINATED];
 }
@@ -97,6 +104,8 @@ pub enum Facts {
     AuthDenied(AuthDenied),
     ApiKeyCreated(ApiKeyCreated),
     KnowledgeIngested(KnowledgeIngested),
+    BatchCreated(BatchCreated),
+    BatchChanged(BatchChanged),
     /// A kind that this version does not read; it is in the log all the same.
     Other,
 }
@@ -132,6 +141,10 @@ impl Facts {
             kind::AUTH_DENIED => read(record).map(Self::AuthDenied),
             kind::APIKEY_CREATED => read(record).map(Self::ApiKeyCreated),
             kind::KNOWLEDGE_INGESTED => read(record).map(Self::KnowledgeIngested),
+            kind::BATCH_CREATED => read(record).map(Self::BatchCreated),
+            kind::BATCH_PAUSED | kind::BATCH_RESUMED | kind::BATCH_CANCELLED | kind::BATCH_FINISHED => {
+                read(record).map(Self::BatchChanged)
+            }
             _ => Ok(Self::Other),
         }
     }

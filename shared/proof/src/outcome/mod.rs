@@ -261,6 +261,8 @@ impl Trace {
             | Facts::AuthDenied(_)
             | Facts::ApiKeyCreated(_)
             | Facts::KnowledgeIngested(_)
+            | Facts::BatchCreated(_)
+            | Facts::BatchChanged(_)
             | Facts::Other => {}
         }
         Ok(())

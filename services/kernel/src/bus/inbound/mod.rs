@@ -1,5 +1,6 @@
 //! The calls that the kernel answers.
 
+mod batches;
 mod control;
 mod definitions;
 mod pauses;
@@ -60,6 +61,12 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle(verbs::kernel::FORK, CALLS, api.answer(Api::fork))
         .handle(verbs::kernel::RETRY, CALLS, api.answer(Api::retry))
         .handle(verbs::kernel::MIGRATE, CALLS, api.answer(Api::migrate))
+        .handle(verbs::kernel::BATCH_CREATE, CALLS, api.answer(Api::create_batch))
+        .handle(verbs::kernel::BATCH, CALLS, api.answer(Api::batch))
+        .handle(verbs::kernel::BATCHES, CALLS, api.answer(Api::batches))
+        .handle(verbs::kernel::BATCH_PAUSE, CALLS, api.answer(Api::pause_batch))
+        .handle(verbs::kernel::BATCH_RESUME, CALLS, api.answer(Api::resume_batch))
+        .handle(verbs::kernel::BATCH_CANCEL, CALLS, api.answer(Api::cancel_batch))
         .handle_tenant(verbs::worker::OPEN, CALLS, api.serve(Api::open_work))
         .handle_tenant(verbs::worker::LEASE, CALLS, api.serve(Api::lease_work))
         .handle_tenant(verbs::worker::HEARTBEAT, CALLS, api.serve(Api::heartbeat_work))

@@ -12,7 +12,6 @@ use orrery_proto::v1::{
 };
 use orrery_types::{TaskId, TenantId, UnixMillis};
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::{Api, next_cursor, page};
 use crate::actors::partition::Start;
@@ -22,7 +21,7 @@ use crate::domain::transition::check_attributes;
 use crate::error::ActError;
 use crate::kernel::Acted;
 use crate::payloads;
-use crate::store::{RunRow, StartKey, partition_of};
+use crate::store::{RunRow, StartKey};
 
 /// Highest priority of a task.
 const PRIORITY_MAX: u32 = 9;
@@ -36,8 +35,6 @@ const EVENTS_MAX: u32 = 1_000;
 const ANSWER: Duration = Duration::from_millis(100);
 /// A task that is watched is looked at this often all the same: its owner may change.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// Ids drawn before one of another partition is taken.
-const ID_TRIES: usize = 1_000;
 
 impl Api {
     pub(super) async fn start(self, _context: CallContext, request: StartTaskRequest) -> Result<Task, Error> {
@@ -69,7 +66,7 @@ impl Api {
             return Err(Error::new(ErrorCode::DeadlineExceeded, "the task's deadline is in the past"));
         }
         let (row, definition) = self.kernel.definitions.resolve(tenant.as_str(), &request.workflow).await?;
-        let id = self.new_id(&tenant);
+        let id = self.kernel.new_id(&tenant);
         let run = Run {
             id: id.clone(),
             tenant: tenant.clone(),
@@ -96,13 +93,6 @@ impl Api {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// An id in a partition of this process, so that a start need not be forwarded.
-    pub(super) fn new_id(&self, tenant: &TenantId) -> TaskId {
-        let fresh = || TaskId::from_uuid(Uuid::now_v7());
-        let here = |id: &TaskId| self.kernel.owns(partition_of(tenant, id));
-        std::iter::repeat_with(fresh).take(ID_TRIES).find(here).unwrap_or_else(fresh)
     }
 
     pub(super) async fn acted(&self, acted: Acted, tenant: &TenantId, run: &TaskId) -> Result<Task, Error> {

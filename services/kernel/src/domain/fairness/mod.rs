@@ -11,6 +11,7 @@ mod meter;
 mod policy;
 mod scheduler;
 
+pub use bucket::Bucket;
 pub use policy::{Lane, Limits, Policy, Rate, Share};
 pub use scheduler::{Next, Scheduler};
 

@@ -36,7 +36,7 @@ use std::collections::VecDeque;
 use orrery_types::UnixMillis;
 use serde_json::Value;
 
-use super::command::{Command, Reject};
+use super::command::{Beginning, Command, Reject};
 use super::definition::{Definition, Pointer, Task, violations};
 use super::effect::Effect;
 use super::event::{Event, Fact};
@@ -85,7 +85,8 @@ pub fn transition(
         return Err(Reject::Over);
     }
     match command {
-        Command::Accept => machine.accept()?,
+        Command::Accept => machine.accept(None)?,
+        Command::AcceptRestart(beginning) => machine.accept(Some(*beginning))?,
         Command::Start => machine.start()?,
         Command::Continue => machine.proceed(),
         Command::Wake => machine.wake()?,
@@ -112,7 +113,7 @@ pub fn transition(
         Command::Pause { scope, by, reason } => machine.pause(scope, by, reason),
         Command::Resume { scope, by } => machine.resume(scope, by)?,
         Command::StartPaused { scopes } => machine.start_paused(scopes)?,
-        Command::Restart { events, redo, by, reason } => machine.restart(events, redo, by, reason)?,
+        Command::Restart { events, redo, by, reason } => machine.restart(Beginning { events, redo, by, reason })?,
         Command::Migrate { target, by } => machine.migrate(*target, by)?,
     }
     machine.drive()?;

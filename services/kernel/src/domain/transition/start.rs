@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::sight::Sight;
 use super::{Machine, Next, check_schema};
-use crate::domain::command::Reject;
+use crate::domain::command::{Beginning, Reject};
 use crate::domain::definition::Definition;
 use crate::domain::effect::Effect;
 use crate::domain::event::Fact;
@@ -16,18 +16,21 @@ use crate::domain::state::{Activity, Ending, Frame, Status};
 
 impl Machine<'_> {
     /// Takes a run in that may not start yet.
-    pub(super) fn accept(&mut self) -> Result<(), Reject> {
+    pub(super) fn accept(&mut self, beginning: Option<Beginning>) -> Result<(), Reject> {
         if self.state.seq > 0 {
             return Err(Reject::Stale);
         }
         let run = Box::new((*self.state.run).clone());
-        self.record(Fact::Accepted { run });
+        self.record(Fact::Accepted { run, beginning: beginning.map(Arc::new) });
         Ok(())
     }
 
     pub(super) fn start(&mut self) -> Result<(), Reject> {
         if self.state.seq > 0 && self.state.status != Status::Pending {
             return Err(Reject::Stale);
+        }
+        if let Some(beginning) = self.state.beginning.clone() {
+            return self.restart((*beginning).clone());
         }
         let raw = self.state.run.input.clone();
         let (input, timeout_at, refused) = match self.take_in(&raw) {

@@ -51,6 +51,9 @@ pub(super) fn of(state: &State, event: &Event) -> Vec<ControlChange> {
     };
     match &event.fact {
         Fact::Started { run, .. } => run.attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
+        Fact::Accepted { beginning: Some(_), .. } => {
+            state.run.origin.iter().map(|origin| attribute(ORIGIN, origin.task.as_str())).collect()
+        }
         Fact::Restarted { attributes, .. } => {
             let origin = state.run.origin.as_ref().map(|origin| attribute(ORIGIN, origin.task.as_str()));
             attributes.iter().map(|(name, value)| attribute(name, value)).chain(origin).collect()
@@ -85,6 +88,8 @@ pub(super) fn of(state: &State, event: &Event) -> Vec<ControlChange> {
 pub(super) fn write(connection: &mut AnyConnection, change: &ControlChange) -> Result<(), StoreError> {
     match change {
         ControlChange::Held { run, scope, tenant, workflow, partition } => {
+            // A run that was held while it waited to begin anew is held again when it begins.
+            diesel::delete(run_pauses::table.find((run, *scope))).execute(connection)?;
             diesel::insert_into(run_pauses::table)
                 .values((
                     run_pauses::run_id.eq(run),

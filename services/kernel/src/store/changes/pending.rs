@@ -43,7 +43,9 @@ pub(super) fn of(state: &State, event: &Event) -> Option<PendingChange> {
             priority: i64::from(run.priority),
             since_ms: signed(event.at.0),
         }))),
-        Fact::Started { .. } | Fact::Cancelled { .. } | Fact::Faulted { .. } if state.accepted_at.is_some() => {
+        Fact::Started { .. } | Fact::Restarted { .. } | Fact::Cancelled { .. } | Fact::Faulted { .. }
+            if state.accepted_at.is_some() =>
+        {
             Some(PendingChange::Gone(run.id.to_string()))
         }
         _ => None,

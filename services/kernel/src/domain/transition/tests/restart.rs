@@ -6,7 +6,7 @@ use orrery_types::TaskId;
 use serde_json::{Value, json};
 
 use super::harness::{Bench, nothing};
-use crate::domain::command::{Command, Origin, Reject, Restart, Run, Target};
+use crate::domain::command::{Beginning, Command, Origin, Reject, Restart, Run, Scope, Target};
 use crate::domain::definition::{self, Definition, Pointer};
 use crate::domain::event::{Event, own};
 use crate::domain::fault::{Fault, Standard};
@@ -128,6 +128,64 @@ fn a_failed_run_is_retried_from_the_step_that_failed() {
     let mut timed = Bench::run("timeout: {after: PT1S}\ndo:\n  - w: {wait: PT1H}\n", nothing());
     timed.wait();
     assert!(matches!(before_failure(&timed.events), Err(Reject::Refused(_))));
+}
+
+/// A failed run, and one that is taken in to be begun anew from it when its turn comes.
+fn taken_in() -> (Bench, Bench) {
+    let mut old = Bench::run(STEPS, nothing());
+    let key = old.calls()[0].key.clone();
+    old.send(Command::FinishCall { key, outcome: Err(Fault::new(Standard::Runtime, "no")) }).unwrap();
+    let (kept, step) = before_failure(&old.events).unwrap();
+    let mut bench = Bench::new(STEPS, nothing());
+    let origin = Some(Origin { task: old.state.run.id.clone(), seq: kept as u64, by: Restart::Retry });
+    bench.state = State::new(Run { id: TaskId::new("task_2").unwrap(), origin, ..(*old.state.run).clone() });
+    bench.now.0 = old.now.0 + 1_000;
+    let events = old.events.iter().take(kept).cloned().collect();
+    let beginning = Beginning { events, redo: Some(step), by: "alice".into(), reason: "again".into() };
+    bench.send(Command::AcceptRestart(Box::new(beginning))).unwrap();
+    (old, bench)
+}
+
+#[test]
+fn a_run_that_is_begun_anew_waits_for_its_turn() {
+    let (_, mut bench) = taken_in();
+    assert_eq!((&bench.state.status, bench.calls().len()), (&Status::Pending, 0));
+    bench.now.0 += 5_000;
+    bench.send(Command::Start).unwrap();
+    assert_eq!(bench.calls().len(), 1, "the step that failed is asked for anew");
+    assert!(bench.calls()[0].key.starts_with("task_2/") && bench.state.beginning.is_none());
+    assert_eq!(own(&bench.events[1..]).first().unwrap().fact.kind(), "task.restarted");
+    assert_eq!(bench.send(Command::Start), Err(Reject::Stale));
+}
+
+#[test]
+fn what_holds_or_ends_a_run_before_its_turn_holds_or_ends_it() {
+    let (_, mut bench) = taken_in();
+    let (by, reason) = ("bob".to_owned(), "no".to_owned());
+    bench.send(Command::Pause { scope: Scope::Definition, by: by.clone(), reason: reason.clone() }).unwrap();
+    bench.send(Command::Start).unwrap();
+    assert_eq!((bench.state.is_paused(), bench.calls().len()), (true, 0));
+    bench.send(Command::Resume { scope: Scope::Definition, by: by.clone() }).unwrap();
+    assert_eq!(bench.calls().len(), 1);
+    let (_, mut bench) = taken_in();
+    bench.send(Command::Terminate { by, reason }).unwrap();
+    assert_eq!((&bench.state.status, &bench.state.beginning), (&Status::Cancelled, &None));
+}
+
+#[test]
+fn a_run_that_was_begun_anew_is_begun_anew_again_and_its_own_events_are_its_own() {
+    let (_, mut second) = taken_in();
+    second.send(Command::Start).unwrap();
+    let key = second.calls()[0].key.clone();
+    second.send(Command::FinishCall { key, outcome: Err(Fault::new(Standard::Runtime, "no")) }).unwrap();
+    // As the shell does: that it waited for its turn is no part of what it did.
+    second.events.remove(0);
+    let (kept, step) = before_failure(&second.events).unwrap();
+    let third = anew(&second, kept, Some(step));
+    let own = own(&third.events);
+    assert_eq!(own.iter().filter(|event| event.fact.kind() == "task.restarted").count(), 1);
+    assert_eq!(third.state.audited, 1);
+    assert_eq!(third.calls().len(), 1);
 }
 
 #[test]

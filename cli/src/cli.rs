@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{audit, batch, demo, eval, key, knowledge, model, review, spend, status, task, up, workflow};
+use crate::commands::{
+    audit, batch, demo, eval, key, knowledge, model, retention, review, spend, status, task, up, workflow,
+};
 
 /// Orrery: a multi-modal AI operating system.
 #[derive(Debug, Parser)]
@@ -48,6 +50,12 @@ pub enum Command {
     /// Look at and stop what `task batch` began.
     #[command(subcommand)]
     Batch(batch::BatchesCommand),
+    /// Set how long tasks are kept after their end.
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
+    /// Fetch and read what is left of tasks that were removed.
+    #[command(subcommand)]
+    Archive(retention::ArchiveCommand),
     /// Decide what the workflows leave to people.
     #[command(subcommand)]
     Review(review::ReviewCommand),

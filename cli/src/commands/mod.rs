@@ -8,6 +8,7 @@ pub mod eval;
 pub mod key;
 pub mod knowledge;
 pub mod model;
+pub mod retention;
 pub mod review;
 mod session;
 pub mod spend;
@@ -30,6 +31,8 @@ pub async fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Demo(args) => demo::run(globals, args, output).await,
         Command::Task(command) => task::run(globals, command, output).await,
         Command::Batch(command) => batch::run(globals, command, output).await,
+        Command::Retention(command) => retention::run(globals, command, output).await,
+        Command::Archive(command) => retention::run_archive(globals, command, output).await,
         Command::Review(command) => review::run(globals, command, output).await,
         Command::Knowledge(command) => knowledge::run(globals, command, output).await,
         Command::Workflow(command) => workflow::run(globals, command, output).await,

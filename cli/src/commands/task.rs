@@ -179,7 +179,7 @@ pub(super) fn read_input(path: &PathBuf) -> Result<Value> {
 pub(super) fn one(task: &Value) -> String {
     let mut shown = text::fields(
         task,
-        &["id", "status", "workflow", "submitted_by", "created_at", "finished_at", "active", "duplicate"],
+        &["id", "status", "workflow", "submitted_by", "created_at", "finished_at", "active", "duplicate", "archived"],
     );
     for part in ["output", "error"] {
         if let Some(value) = task.get(part).filter(|value| !value.is_null()) {

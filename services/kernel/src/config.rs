@@ -25,6 +25,10 @@
 //! [kernel.batches]
 //! active_max = 4                # operations on many runs that one tenant may have under way
 //! rate_max = 1000               # runs a second that one of them may ask for
+//!
+//! [kernel.retention]            # for tenants and workflows that have no rule of their own
+//! keep_ms = 7776000000          # 90 days after their end; left out, tasks are kept for good
+//! archive = true                # in the object store, before they are removed
 //! ```
 
 use std::collections::HashMap;
@@ -34,6 +38,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::domain::fairness::{Limits, Policy, Rate, Share};
+use crate::domain::retention::KEEP_MS_MAX;
 use crate::providers::{NetworkConfig, SandboxConfig, SecretsConfig};
 use crate::shares::Part;
 
@@ -51,6 +56,8 @@ pub struct KernelConfig {
     pub fairness: FairnessConfig,
     /// Operations on many runs.
     pub batches: BatchesConfig,
+    /// How long runs that are over are kept.
+    pub retention: RetentionConfig,
 }
 
 impl KernelConfig {
@@ -86,6 +93,44 @@ impl BatchesConfig {
         };
         within("active_max", (1..=64).contains(&self.active_max), "1 to 64")?;
         within("rate_max", (1..=1_000).contains(&self.rate_max), "1 to 1,000")
+    }
+}
+
+/// How long runs that are over are kept where neither their workflow nor their tenant says so, and what may be said.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// For how long. Default: for good. From `keep_ms_min` to a hundred years.
+    pub keep_ms: Option<i64>,
+    /// Whether they are archived before they are removed. Default: they are.
+    pub archive: bool,
+    /// The shortest that anyone may set. Default an hour, 3,600,000; 0 or more.
+    pub keep_ms_min: i64,
+    /// A run that was started under an idempotency key is kept for so long at least, and its key with it. Default a day,
+    /// 86,400,000; at most a year.
+    pub keys_kept_ms: u64,
+    /// How often it is looked for runs to remove. Default ten minutes, 600,000; 100 to a day, 86,400,000.
+    pub sweep_ms: u64,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { keep_ms: None, archive: true, keep_ms_min: 3_600_000, keys_kept_ms: 86_400_000, sweep_ms: 600_000 }
+    }
+}
+
+impl RetentionConfig {
+    /// Refuses what is out of bounds.
+    pub fn check(&self) -> Result<(), OutOfBounds> {
+        let within = |key: &str, holds, bounds| match holds {
+            true => Ok(()),
+            false => Err(OutOfBounds { section: "retention", key: key.to_owned(), bounds }),
+        };
+        let keeps = self.keep_ms.is_none_or(|keep| (self.keep_ms_min..=KEEP_MS_MAX).contains(&keep));
+        within("keep_ms", keeps, "keep_ms_min to a hundred years, 3,153,600,000,000")?;
+        within("keep_ms_min", (0..=KEEP_MS_MAX).contains(&self.keep_ms_min), "0 to a hundred years")?;
+        within("keys_kept_ms", self.keys_kept_ms <= 31_536_000_000, "a year at most, 31,536,000,000")?;
+        within("sweep_ms", (100..=86_400_000).contains(&self.sweep_ms), "100 to 86,400,000")
     }
 }
 

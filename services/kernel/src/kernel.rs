@@ -17,7 +17,7 @@ use crate::actors::heartbeats::Heartbeats;
 use crate::actors::partition::{Act, Partition, Start, Watch};
 use crate::actors::timer::Timer;
 use crate::bus::members::{self, Ask};
-use crate::config::{BatchesConfig, KernelConfig};
+use crate::config::{BatchesConfig, KernelConfig, RetentionConfig};
 use crate::definitions::Definitions;
 use crate::domain::command::{Command, Reject};
 use crate::domain::definition::Definition;
@@ -92,6 +92,8 @@ pub struct Kernel {
     pub shares: Shares,
     /// Limits of operations on many runs.
     pub batches: BatchesConfig,
+    /// How long runs that are over are kept.
+    pub retention: RetentionConfig,
     wiring: OnceLock<Wiring>,
     signer: OnceLock<DecisionSigner>,
 }
@@ -115,6 +117,7 @@ impl Kernel {
             admission: Admission::new(config.fairness.runs()),
             shares: Shares::new(config.fairness.clone()),
             batches: config.batches,
+            retention: config.retention,
             wiring: OnceLock::new(),
             signer: OnceLock::new(),
         }))

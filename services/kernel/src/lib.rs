@@ -3,6 +3,7 @@
 //! not committed.
 
 mod actors;
+mod archives;
 mod bus;
 pub mod config;
 mod definitions;
@@ -28,8 +29,8 @@ use orrery_supervise::{Strategy, SupervisorSpec};
 use orrery_types::UnixMillis;
 
 use crate::actors::{
-    admission, announcer, batches, committer, executor, heartbeats, listener, membership, partition, reconciler, scheduler,
-    timer,
+    admission, announcer, batches, committer, executor, heartbeats, listener, membership, partition, reconciler,
+    retention, scheduler, timer,
 };
 use crate::bus::members;
 use crate::config::KernelConfig;
@@ -45,6 +46,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
     let config: KernelConfig = context.config.section()?;
     config.fairness.check().map_err(ServiceError::prepare)?;
     config.batches.check().map_err(ServiceError::prepare)?;
+    config.retention.check().map_err(ServiceError::prepare)?;
     let data = context.config.paths.data.clone();
     let kernel = Kernel::new(store, context.bus, &config).map_err(ServiceError::prepare)?;
     let opening = tokio::task::spawn_blocking(move || DecisionSigner::open(&data));
@@ -85,6 +87,7 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
         .child(kernel.outbox.task(&kernel.bus))
         .child(reconciler::spec(kernel.clone()))
         .child(batches::spec(kernel.clone()))
+        .child(retention::spec(kernel.clone()))
         .child(heartbeats::spec(kernel.clone()))
         .child(announcer::spec(kernel.clone()))
         .child(bus_endpoint(move || bus::inbound::server(&served))))

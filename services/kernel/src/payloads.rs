@@ -1,9 +1,10 @@
-//! Texts that are too long for a row live in the object store, named by their digest; the row holds a reference.
+//! Texts that are too long for a row live in the object store, named by their run and digest, so that they go with the run;
+//! the row holds a reference. Archives of runs lie there too.
 
 use orrery_bus::{Blobs, Bus};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::BlobRef;
-use orrery_types::TenantId;
+use orrery_types::{Sha256Digest, TaskId, TenantId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
@@ -44,11 +45,12 @@ impl Payloads {
 
     /// Stores a text that is too long and puts a reference in its place. Done before the row is committed, so that a row
     /// never refers to what is not there.
-    pub async fn offload(&self, tenant: &TenantId, text: &mut String) -> Result<(), Error> {
+    pub async fn offload(&self, tenant: &TenantId, run: &TaskId, text: &mut String) -> Result<(), Error> {
         if text.len() <= INLINE_BYTES_MAX {
             return Ok(());
         }
-        let blob = self.blobs().await?.put(tenant, text.as_bytes(), MEDIA_TYPE, "payload").await?;
+        let path = format!("{run}/{}", Sha256Digest::of(text.as_bytes()).to_hex());
+        let blob = self.blobs().await?.put_named(tenant, &path, text.as_bytes(), MEDIA_TYPE, "payload").await?;
         let payload = Place { key: blob.key, sha256: blob.sha256, size_bytes: blob.size_bytes };
         let payload = serde_json::to_string(&payload).map_err(|error| damaged(&error))?;
         *text = format!("{REFERENCE}{payload}");
@@ -92,6 +94,41 @@ impl Payloads {
         let bytes = self.blobs().await?.get(tenant, &blob, READ_BYTES_MAX).await?;
         String::from_utf8(bytes).map_err(|error| damaged(&error))
     }
+
+    /// Removes what rows of a run refer to. Texts that were stored under their digest alone may be others' too, and stay.
+    pub async fn remove(&self, tenant: &TenantId, run: &TaskId, texts: &[String]) -> Result<(), Error> {
+        let own = format!("{tenant}/{run}/");
+        for text in texts.iter().filter_map(|text| text.strip_prefix(REFERENCE)) {
+            match serde_json::from_str::<Place>(text) {
+                Ok(place) if place.key.starts_with(&own) => self.blobs().await?.delete(tenant, &place.key).await?,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(task.id = %run, %error, "a reference to a payload cannot be read"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the archive of a run, in place of one that was begun before.
+    pub async fn write_archive(
+        &self,
+        tenant: &TenantId,
+        run: &str,
+        bytes: &[u8],
+        media_type: &str,
+    ) -> Result<BlobRef, Error> {
+        let (path, name) = (format!("archive/{run}.jsonl"), format!("{run}.jsonl"));
+        self.blobs().await?.put_named(tenant, &path, bytes, media_type, &name).await
+    }
+
+    /// Reads any object of a tenant, against its digest.
+    pub async fn read_blob(&self, tenant: &TenantId, blob: &BlobRef, bytes_max: u64) -> Result<Vec<u8>, Error> {
+        self.blobs().await?.get(tenant, blob, bytes_max).await
+    }
+}
+
+/// Whether a text of a row is a reference.
+pub fn is_reference(text: &str) -> bool {
+    text.starts_with(REFERENCE)
 }
 
 /// The text of a row as it may stand in a list: of one that is stored elsewhere, the length.

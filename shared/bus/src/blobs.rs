@@ -4,7 +4,9 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use async_nats::jetstream::object_store::{Object, ObjectMetadata, ObjectStore};
+use async_nats::jetstream::object_store::{InfoErrorKind, Object, ObjectInfo, ObjectMetadata, ObjectStore};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
 use futures::StreamExt as _;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::BlobRef;
@@ -39,10 +41,20 @@ impl Blobs {
         digest: &Sha256Digest,
         blob: BlobInfo,
     ) -> Result<BlobRef, Error> {
+        self.put_file_as(format!("{tenant}/{}", digest.to_hex()), file, digest, blob).await
+    }
+
+    async fn put_file_as(
+        &self,
+        key: String,
+        file: &mut tokio::fs::File,
+        digest: &Sha256Digest,
+        blob: BlobInfo,
+    ) -> Result<BlobRef, Error> {
         let failed = |error: &dyn std::fmt::Display| unavailable("the object store", error);
-        let key = format!("{tenant}/{}", digest.to_hex());
         file.rewind().await.map_err(|error| failed(&error))?;
-        let stored = self.store.info(&key).await.is_ok();
+        // Of one that was deleted the store keeps the name.
+        let stored = self.store.info(&key).await.is_ok_and(|info| !info.deleted && holds(&info, digest));
         if !stored {
             let meta = ObjectMetadata { name: key.clone(), ..ObjectMetadata::default() };
             self.store.put(meta, file).await.map_err(|error| failed(&error))?;
@@ -58,13 +70,45 @@ impl Blobs {
 
     /// Stores bytes that are already in memory.
     pub async fn put(&self, tenant: &TenantId, bytes: &[u8], media_type: &str, name: &str) -> Result<BlobRef, Error> {
+        let key = format!("{tenant}/{}", Sha256Digest::of(bytes).to_hex());
+        self.put_as(key, bytes, media_type, name).await
+    }
+
+    /// Stores bytes under a name of their own, so that whoever owns the name may remove them: nobody else stores the same
+    /// bytes there. What the name held before is replaced.
+    pub async fn put_named(
+        &self,
+        tenant: &TenantId,
+        path: &str,
+        bytes: &[u8],
+        media_type: &str,
+        name: &str,
+    ) -> Result<BlobRef, Error> {
+        self.put_as(format!("{tenant}/{path}"), bytes, media_type, name).await
+    }
+
+    async fn put_as(&self, key: String, bytes: &[u8], media_type: &str, name: &str) -> Result<BlobRef, Error> {
         let failed = |error: std::io::Error| unavailable("the temporary folder", &error);
         let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(failed)?);
         file.write_all(bytes).await.map_err(failed)?;
         file.flush().await.map_err(failed)?;
         let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let info = BlobInfo { size_bytes, media_type: media_type.to_owned(), name: name.to_owned() };
-        self.put_file(tenant, &mut file, &Sha256Digest::of(bytes), info).await
+        self.put_file_as(key, &mut file, &Sha256Digest::of(bytes), info).await
+    }
+
+    /// Removes a payload that only its owner names. One that is not there is as good as removed.
+    pub async fn delete(&self, tenant: &TenantId, key: &str) -> Result<(), Error> {
+        if !is_own(tenant, key) {
+            return Err(Error::new(ErrorCode::NotFound, format!("there is no stored payload {key:?} of this tenant")));
+        }
+        match self.store.info(key).await {
+            Ok(info) if info.deleted => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == InfoErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unavailable("the object store", &error)),
+        }
+        self.store.delete(key).await.map_err(|error| unavailable("the object store", &error))
     }
 
     /// Reads a whole payload of at most `bytes_max` bytes and checks its digest. `tenant` must own it.
@@ -88,8 +132,7 @@ impl Blobs {
 
     /// Opens a payload as a stream of bytes. The digest is for the reader to check. `tenant` must own it.
     pub async fn open(&self, tenant: &TenantId, blob: &BlobRef) -> Result<BlobReader, Error> {
-        let own = blob.key.strip_prefix(tenant.as_str()).is_some_and(|rest| rest.starts_with('/'));
-        let object = if own { self.store.get(&blob.key).await.ok() } else { None };
+        let object = if is_own(tenant, &blob.key) { self.store.get(&blob.key).await.ok() } else { None };
         let object = object.ok_or_else(|| {
             Error::new(ErrorCode::NotFound, format!("there is no stored payload {:?}; upload it first", blob.name))
         })?;
@@ -110,6 +153,17 @@ impl Blobs {
         }
         Ok(keys)
     }
+}
+
+/// Whether a key is in the part of the store that a tenant owns.
+fn is_own(tenant: &TenantId, key: &str) -> bool {
+    key.strip_prefix(tenant.as_str()).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether an object holds the bytes of a digest. The store writes its own as `SHA-256=` and URL-safe base64.
+fn holds(info: &ObjectInfo, digest: &Sha256Digest) -> bool {
+    let expected = format!("SHA-256={}", URL_SAFE.encode(digest.as_bytes()));
+    info.digest.as_ref() == Some(&expected)
 }
 
 /// What is known of a payload beside its bytes.

@@ -76,6 +76,12 @@ table! {
     "/v1/batches/{id}/pause" { POST Of(&[Developer, Admin]) => routes::batches::pause; }
     "/v1/batches/{id}/resume" { POST Of(&[Developer, Admin]) => routes::batches::resume; }
     "/v1/batches/{id}/cancel" { POST Of(&[Developer, Admin]) => routes::batches::cancel; }
+    "/v1/retention" {
+        GET AnyRole => routes::retention::get;
+        PUT Of(&[Admin]) => routes::retention::set;
+        DELETE Of(&[Admin]) => routes::retention::remove;
+    }
+    "/v1/tasks/{id}/archive" { GET AnyRole => routes::retention::archive; }
     "/v1/pause" {
         POST Of(&[Admin]) => routes::control::pause_tenant;
         GET AnyRole => routes::control::pauses;

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod knowledge;
 pub mod openai;
 pub mod openapi;
+pub mod retention;
 mod review_view;
 pub mod reviews;
 pub mod spend;

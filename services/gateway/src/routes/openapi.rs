@@ -6,7 +6,10 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, SecurityRequirement};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, batches, control, identity, knowledge, openai, reviews, spend, system, task_events, tasks, workflows};
+use super::{
+    audit, batches, control, identity, knowledge, openai, retention, reviews, spend, system, task_events, tasks,
+    workflows,
+};
 use crate::http::Answer;
 use crate::http::failure::{ErrorBody, OpenAiErrorBody};
 
@@ -28,6 +31,7 @@ use crate::http::failure::{ErrorBody, OpenAiErrorBody};
         control::pause_tenant, control::pauses, control::resume_tenant,
         control::reset, control::fork, control::retry, control::migrate,
         batches::create, batches::list, batches::get, batches::pause, batches::resume, batches::cancel,
+        retention::get, retention::set, retention::remove, retention::archive,
         workflows::deploy, workflows::list,
         reviews::list, reviews::work, reviews::keys, reviews::get, reviews::claim, reviews::release, reviews::delegate,
         reviews::reassign, reviews::comment, reviews::decide,

@@ -35,6 +35,21 @@ pub struct TaskView {
     attachments: Vec<AttachmentView>,
     /// Whether the idempotency key had started it already.
     duplicate: bool,
+    /// The task was removed, and this is where it is archived: its input, output, error and history are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived: Option<ArchiveView>,
+}
+
+/// Where a task that was removed is archived.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ArchiveView {
+    /// Path of this gateway.
+    path: String,
+    /// In the object store.
+    key: String,
+    sha256: String,
+    size_bytes: u64,
+    at: Option<String>,
 }
 
 /// A file that came with a task.
@@ -61,10 +76,24 @@ pub struct TaskEventView {
     at: Option<String>,
 }
 
+impl ArchiveView {
+    fn of(task: &str, archive: v1::Archive) -> Self {
+        let blob = archive.blob.unwrap_or_default();
+        Self {
+            path: format!("/v1/tasks/{task}/archive"),
+            key: blob.key,
+            sha256: blob.sha256,
+            size_bytes: blob.size_bytes,
+            at: time(archive.archived_at_ms),
+        }
+    }
+}
+
 impl From<v1::Task> for TaskView {
     fn from(task: v1::Task) -> Self {
         Self {
             status: status_name(task.status()),
+            archived: task.archive.map(|archive| ArchiveView::of(&task.id, archive)),
             id: task.id,
             workflow: task.workflow,
             definition_hash: task.definition_hash,

@@ -10,6 +10,7 @@ mod identity;
 mod openai;
 mod openapi;
 mod players;
+mod retention;
 mod services;
 mod tasks;
 mod world;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::bulk_players::batches;
+use crate::bulk_players::{batches, retention};
 
 pub const LIMIT: usize = 64;
 
@@ -86,7 +86,8 @@ fn not_found(what: &str, name: &str) -> Error {
 }
 
 fn kernel_server(bus: &Bus, seen: &Shared) -> Server {
-    batches(control(history_and_people(tasks(Server::new(bus, "kernel", "1.0.0"), seen), seen), seen), seen)
+    let server = control(history_and_people(tasks(Server::new(bus, "kernel", "1.0.0"), seen), seen), seen);
+    retention(batches(server, seen), bus, seen)
 }
 
 fn tasks(server: Server, seen: &Shared) -> Server {

@@ -62,7 +62,7 @@ async fn attempt(
             return anew(kernel, tenant, batch, &row, Restart::Reset, (pointer.clone(), *iteration)).await;
         }
         Operation::Cancel => Command::Cancel { by, reason },
-        Operation::Terminate => Command::Terminate { by, reason },
+        Operation::Terminate => Command::Terminate { by, reason, replaced_by: None },
         Operation::Signal { name, payload } => Command::Signal(Box::new(Signal {
             key: key(batch, &run),
             name: name.clone(),

@@ -13,6 +13,7 @@ pub mod membership;
 pub mod partition;
 pub mod reconciler;
 mod recovery;
+pub mod retention;
 pub mod scheduler;
 mod starter;
 pub mod timer;

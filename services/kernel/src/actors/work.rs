@@ -133,8 +133,9 @@ impl Work {
 
 impl Decided {
     async fn offload(&mut self, kernel: &Kernel) -> Result<(), Error> {
+        let run = &self.moved.state.run;
         for text in self.rows.texts_mut() {
-            kernel.payloads.offload(&self.moved.state.run.tenant, text).await?;
+            kernel.payloads.offload(&run.tenant, &run.id, text).await?;
         }
         Ok(())
     }

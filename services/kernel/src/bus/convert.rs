@@ -122,7 +122,7 @@ pub(super) fn task(row: RunRow) -> v1::Task {
     }
 }
 
-fn task_status(text: &str) -> v1::TaskStatus {
+pub(super) fn task_status(text: &str) -> v1::TaskStatus {
     match text {
         status::PENDING => v1::TaskStatus::Pending,
         status::RUNNING => v1::TaskStatus::Running,

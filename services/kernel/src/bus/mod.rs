@@ -10,4 +10,5 @@ mod convert_review;
 pub mod inbound;
 pub mod members;
 pub mod outbound;
+pub mod retention_facts;
 mod review_facts;

@@ -3,6 +3,7 @@
 //! K-1: nothing in here knows actors, a runtime, the bus, the database, the clock or chance.
 
 mod apply;
+pub mod archive;
 pub mod batch;
 pub mod command;
 pub mod consumption;
@@ -17,6 +18,7 @@ mod frame;
 pub mod history;
 pub mod live;
 mod numbered;
+pub mod retention;
 pub mod review;
 #[cfg(test)]
 mod simulation;

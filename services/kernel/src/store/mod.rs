@@ -11,6 +11,7 @@ mod pauses;
 mod pending;
 mod plain;
 mod queries;
+mod retention;
 mod reviews;
 mod rows;
 mod schedules;
@@ -27,7 +28,7 @@ use orrery_store::{Dialect, Migrations, Store, StoreError};
 use orrery_types::{Sha256Digest, TaskId, TenantId};
 
 pub use batches::{BatchFailureRow, BatchRow, Created, Progress, Written, partition_of_batch};
-pub use changes::{ERROR, ORIGIN, PendingRow, WorkRow, scope_word, work_status};
+pub use changes::{ERROR, ORIGIN, PARENT, PendingRow, WorkRow, scope_word, work_status};
 pub use commit::{Committed, Entry, Move, SNAPSHOT_EVENTS, StartKey, commit};
 pub use holds::Held;
 pub use journal::decode;
@@ -35,6 +36,7 @@ pub use load::{Found, Stored};
 pub use partitions::Cluster;
 pub use pauses::{PauseRow, RunName};
 pub use queries::{Deployed, Page, RunFilter};
+pub use retention::{ArchiveRow, Before, Expired, Remains, Removal, RetentionRow};
 pub use reviews::{
     CommentRow, ReviewDetails, ReviewFilter, ReviewOrder, ReviewPage, ReviewRow, ReviewView, VoteRow, Work,
     review_status,

@@ -159,4 +159,17 @@ diesel::table! {
     retention (tenant, workflow) { tenant -> Text, workflow -> Text, keep_ms -> BigInt, archive -> Bool, }
 }
 
+diesel::table! {
+    archives (run_id) {
+        run_id -> Text, tenant -> Text, workflow -> Text, version -> Text, definition_hash -> Text, status -> Text,
+        submitted_by -> Text, created_ms -> BigInt, finished_ms -> BigInt,
+        key -> Text, sha256 -> Text, size_bytes -> BigInt, archived_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    removals (run_id) { run_id -> Text, tenant -> Text, partition -> Integer, texts -> Text, }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(runs, run_pauses, pauses, run_attributes);
+diesel::allow_tables_to_appear_in_same_query!(runs, inbox, retention);

@@ -6,6 +6,7 @@ mod access;
 mod control;
 mod batch;
 mod model;
+mod retention;
 mod retrieval;
 mod review;
 mod task;
@@ -18,6 +19,7 @@ pub use access::{ApiKeyCreated, AuthDenied, KnowledgeIngested};
 pub use control::{ManyHeld, Restarted, SignalReceived, TaskMigrated, TaskPaused, TaskResumed};
 pub use batch::{BatchChanged, BatchCreated};
 pub use model::{Candidate, ModelCalled, ModelIdentity, Usage};
+pub use retention::{RetentionChanged, TaskRemoved};
 pub use retrieval::{RetrievalSearched, RetrievedChunk, millionths};
 pub use review::{
     ReviewClaimed, ReviewCommented, ReviewDecided, ReviewEscalated, ReviewExpired, ReviewHandedOver, ReviewRequested,
@@ -61,6 +63,8 @@ pub mod kind {
     pub const BATCH_RESUMED: &str = "batch.resumed";
     pub const BATCH_CANCELLED: &str = "batch.cancelled";
     pub const BATCH_FINISHED: &str = "batch.finished";
+    pub const TASK_REMOVED: &str = "task.removed";
+    pub const RETENTION_CHANGED: &str = "retention.changed";
     /// The kinds that end a task.
     pub const CLOSING: [&str; 4] = [TASK_COMPLETED, TASK_FAULTED, TASK_CANCELLED, TASK_TERMINATED];
 }
@@ -106,6 +110,8 @@ pub enum Facts {
     KnowledgeIngested(KnowledgeIngested),
     BatchCreated(BatchCreated),
     BatchChanged(BatchChanged),
+    TaskRemoved(TaskRemoved),
+    RetentionChanged(RetentionChanged),
     /// A kind that this version does not read; it is in the log all the same.
     Other,
 }
@@ -145,6 +151,8 @@ impl Facts {
             kind::BATCH_PAUSED | kind::BATCH_RESUMED | kind::BATCH_CANCELLED | kind::BATCH_FINISHED => {
                 read(record).map(Self::BatchChanged)
             }
+            kind::TASK_REMOVED => read(record).map(Self::TaskRemoved),
+            kind::RETENTION_CHANGED => read(record).map(Self::RetentionChanged),
             _ => Ok(Self::Other),
         }
     }

@@ -263,6 +263,8 @@ impl Trace {
             | Facts::KnowledgeIngested(_)
             | Facts::BatchCreated(_)
             | Facts::BatchChanged(_)
+            | Facts::TaskRemoved(_)
+            | Facts::RetentionChanged(_)
             | Facts::Other => {}
         }
         Ok(())

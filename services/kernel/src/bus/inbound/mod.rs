@@ -5,6 +5,7 @@ mod control;
 mod definitions;
 mod pauses;
 mod restarts;
+mod retention;
 mod reviews;
 mod tasks;
 mod work;
@@ -67,6 +68,10 @@ pub fn server(kernel: &Arc<Kernel>) -> Server {
         .handle(verbs::kernel::BATCH_PAUSE, CALLS, api.answer(Api::pause_batch))
         .handle(verbs::kernel::BATCH_RESUME, CALLS, api.answer(Api::resume_batch))
         .handle(verbs::kernel::BATCH_CANCEL, CALLS, api.answer(Api::cancel_batch))
+        .handle(verbs::kernel::RETENTION, CALLS, api.answer(Api::retention))
+        .handle(verbs::kernel::RETENTION_SET, CALLS, api.answer(Api::set_retention))
+        .handle(verbs::kernel::RETENTION_REMOVE, CALLS, api.answer(Api::remove_retention))
+        .handle(verbs::kernel::ARCHIVE, CALLS, api.answer(Api::archive))
         .handle_tenant(verbs::worker::OPEN, CALLS, api.serve(Api::open_work))
         .handle_tenant(verbs::worker::LEASE, CALLS, api.serve(Api::lease_work))
         .handle_tenant(verbs::worker::HEARTBEAT, CALLS, api.serve(Api::heartbeat_work))

@@ -13,7 +13,7 @@ use orrery_proto::v1::{
 use orrery_types::{TaskId, TenantId, UnixMillis};
 use serde_json::Value;
 
-use super::{Api, next_cursor, page};
+use super::{Api, next_cursor, page, retention};
 use crate::actors::partition::Start;
 use crate::bus::convert;
 use crate::domain::command::{Command, INPUT_BYTES_MAX, Run};
@@ -118,7 +118,13 @@ impl Api {
 
     pub(super) async fn get(self, _context: CallContext, request: GetTaskRequest) -> Result<Task, Error> {
         let (tenant, _) = convert::caller(request.caller)?;
-        Ok(convert::task(self.kernel.row(&tenant, &request.task_id).await?))
+        match self.kernel.row(&tenant, &request.task_id).await {
+            Err(error) if error.code == ErrorCode::NotFound => {
+                let archived = self.archived(&tenant, &request.task_id).await?;
+                archived.map(|row| retention::task(&row)).ok_or(error)
+            }
+            row => Ok(convert::task(row?)),
+        }
     }
 
     /// As `get`, but answers when the task is over or the time has passed.
@@ -171,10 +177,16 @@ impl Api {
         _context: CallContext,
         request: TaskHistoryRequest,
     ) -> Result<TaskHistoryReply, Error> {
-        let (tenant, _) = convert::caller(request.caller)?;
-        // Read before the events: a task that is over by now has none after those that follow.
-        let row = self.kernel.row(&tenant, &request.task_id).await?;
+        let (tenant, _) = convert::caller(request.caller.clone())?;
         let limit = if request.limit == 0 { EVENTS_DEFAULT } else { request.limit.min(EVENTS_MAX) };
+        // Read before the events: a task that is over by now has none after those that follow.
+        let row = match self.kernel.row(&tenant, &request.task_id).await {
+            Err(error) if error.code == ErrorCode::NotFound => {
+                let archived = self.archived(&tenant, &request.task_id).await?.ok_or(error)?;
+                return self.archived_history(&tenant, &archived, &request, limit).await;
+            }
+            row => row?,
+        };
         let after = i64::try_from(request.after_seq).unwrap_or(i64::MAX);
         let moves = self.kernel.store.journal(row.id.clone(), after, i64::from(limit)).await?;
         let mut events = EventPage::new(limit);
@@ -202,19 +214,19 @@ fn attributes(attributes: HashMap<String, String>) -> Result<BTreeMap<String, St
 
 /// As many events as were asked for and one message takes, and at least one: what an event that is too large itself holds
 /// is left out.
-struct EventPage {
+pub(super) struct EventPage {
     limit: usize,
-    taken: Vec<TaskEvent>,
+    pub(super) taken: Vec<TaskEvent>,
     bytes: usize,
-    is_full: bool,
+    pub(super) is_full: bool,
 }
 
 impl EventPage {
-    fn new(limit: u32) -> Self {
+    pub(super) fn new(limit: u32) -> Self {
         Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), taken: Vec::new(), bytes: 0, is_full: false }
     }
 
-    fn add(&mut self, mut event: TaskEvent) {
+    pub(super) fn add(&mut self, mut event: TaskEvent) {
         let bytes = event.data_json.len();
         self.is_full |= self.taken.len() >= self.limit || (self.bytes + bytes > EVENTS_BYTES_MAX && self.bytes > 0);
         if self.is_full {

@@ -14,6 +14,9 @@ pub const ERROR: &str = "orrery.error";
 /// The attribute that holds the run from which this one was begun anew.
 pub const ORIGIN: &str = "orrery.origin";
 
+/// The attribute that holds the run whose step waits for this one.
+pub const PARENT: &str = "orrery.parent";
+
 /// What becomes of a run's rows.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)] // the fields are columns
@@ -50,7 +53,10 @@ pub(super) fn of(state: &State, event: &Event) -> Vec<ControlChange> {
         value: value.to_owned(),
     };
     match &event.fact {
-        Fact::Started { run, .. } => run.attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
+        Fact::Started { run, .. } => {
+            let parent = run.parent.as_ref().map(|parent| attribute(PARENT, parent.task.as_str()));
+            run.attributes.iter().map(|(name, value)| attribute(name, value)).chain(parent).collect()
+        }
         Fact::Accepted { beginning: Some(_), .. } => {
             state.run.origin.iter().map(|origin| attribute(ORIGIN, origin.task.as_str())).collect()
         }

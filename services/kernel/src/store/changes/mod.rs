@@ -10,7 +10,7 @@ mod work;
 pub use pending::PendingRow;
 pub use work::{WorkRow, work_status};
 
-pub use control::{ERROR, ORIGIN, scope_word};
+pub use control::{ERROR, ORIGIN, PARENT, scope_word};
 use orrery_store::{AnyConnection, StoreError};
 
 use crate::domain::event::{Event, Fact};

@@ -61,10 +61,12 @@ pub struct KernelConfig {
 }
 
 impl KernelConfig {
-    /// For a kernel inside a program of one user, who may call whatever the machine can reach.
-    pub fn embedded(secrets: Option<PathBuf>) -> Self {
+    /// For a kernel inside a program of one user, who may call whatever the machine can reach; with a `bwrap` it runs scripts
+    /// and shells as well.
+    pub fn embedded(secrets: Option<PathBuf>, bubblewrap: Option<PathBuf>) -> Self {
         let secrets = SecretsConfig { directory: secrets };
-        Self { http: NetworkConfig::open(), secrets, ..Self::default() }
+        let sandbox = bubblewrap.map(SandboxConfig::new);
+        Self { http: NetworkConfig::open(), secrets, sandbox, ..Self::default() }
     }
 }
 

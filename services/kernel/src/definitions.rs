@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::domain::definition::{self, Definition};
 use crate::error::invalid_definition;
+use crate::resources::{self, Fetch};
 use crate::store::{DefinitionRow, KernelStore};
 
 /// Compiled definitions kept; the rest is compiled again when needed.
@@ -37,17 +38,27 @@ impl Definitions {
         Self { store, compiled: Mutex::default(), named: Mutex::default() }
     }
 
-    /// Compiles a text that may not be valid.
-    pub async fn compile(&self, source: String) -> Result<Arc<Definition>, Error> {
+    /// Compiles a text that may not be valid, and brings in what it takes from elsewhere; the text then holds it.
+    pub async fn complete(&self, source: String, fetch: &dyn Fetch) -> Result<(Arc<Definition>, String), Error> {
+        let complete = resources::complete(source, fetch).await.map_err(|problems| invalid_definition(&problems))?;
+        Ok((self.keep(complete.definition), complete.text))
+    }
+
+    /// Compiles a text that was complete when it was deployed.
+    async fn compile(&self, source: String) -> Result<Arc<Definition>, Error> {
         let compiling = tokio::task::spawn_blocking(move || definition::parse(&source));
         let compiled = compiling.await.map_err(|error| Error::new(ErrorCode::Internal, error.to_string()))?;
-        let definition = Arc::new(compiled.map_err(|problems| invalid_definition(&problems))?);
+        Ok(self.keep(compiled.map_err(|problems| invalid_definition(&problems))?))
+    }
+
+    fn keep(&self, definition: Definition) -> Arc<Definition> {
+        let definition = Arc::new(definition);
         let mut kept = self.compiled.lock();
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
         kept.insert(definition.hash.to_string(), definition.clone());
-        Ok(definition)
+        definition
     }
 
     /// The definition of a row.

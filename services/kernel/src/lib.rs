@@ -18,6 +18,7 @@ mod payloads;
 pub mod providers;
 mod shares;
 mod restarts;
+pub mod resources;
 mod signing;
 pub mod store;
 

@@ -40,6 +40,8 @@ pub const SIMULATION_SEED: &str = "ORRERY_SIMULATION_SEED";
 pub const SIMULATION_SCHEDULES: &str = "ORRERY_SIMULATION_SCHEDULES";
 /// Home folder of the user.
 pub const HOME: &str = "HOME";
+/// Folders in which the user's programs lie, separated by colons.
+pub const PATH: &str = "PATH";
 
 /// Start of the names of workflows' secrets: `ORRERY_SECRET__<TENANT>__<NAME>`.
 pub const SECRET: &str = "ORRERY_SECRET";

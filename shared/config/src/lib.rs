@@ -6,5 +6,5 @@ pub mod env;
 mod paths;
 mod service;
 
-pub use paths::Paths;
+pub use paths::{Paths, program_on_path};
 pub use service::{ConfigError, NatsConfig, Secret, ServiceConfig, TelemetryConfig};

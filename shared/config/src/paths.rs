@@ -36,3 +36,26 @@ impl Paths {
         Some(self.cache.join("bin").join(file)).filter(|path: &PathBuf| Path::is_file(path))
     }
 }
+
+/// A program of the machine by its path, or by its name on `PATH`.
+pub fn program_on_path(program: &Path) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        return Some(program.to_owned()).filter(|path| path.is_file());
+    }
+    let folders = env::read(env::PATH)?;
+    std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_by_name_and_by_path() {
+        let shell = program_on_path(Path::new("sh")).expect("every system has a shell");
+        assert!(shell.is_absolute());
+        assert_eq!(program_on_path(&shell), Some(shell));
+        assert_eq!(program_on_path(Path::new("no-such-program")), None);
+        assert_eq!(program_on_path(Path::new("/no/such/program")), None);
+    }
+}

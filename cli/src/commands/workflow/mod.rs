@@ -1,5 +1,6 @@
 //! `orrery workflow`: deploy, list, pause and resume on a running system; run, test, validate and draw without one.
 
+mod elsewhere;
 mod graph;
 mod library;
 mod remedy;

@@ -108,6 +108,16 @@ const LIKENESS: f64 = 0.7;
 
 /// A part of a reason, and what to do.
 const REMEDIES: &[(&str, &str)] = &[
+    ("of the DSL is not run", "write `dsl: 1.0.3`, and the workflow as that version has it"),
+    ("needs a version", "write `name:version@catalog`"),
+    ("without expressions", "write the URI itself"),
+    ("starts no programs", "run the server behind HTTP and name it under `transport.http`"),
+    ("gives an output and has no", "return `stdout` or `none`"),
+    ("needs `agentCard`", "name the agent's card, or the address of its server"),
+    ("cannot be brought in", "correct the URI, or write what lies there into the definition"),
+    ("has not been brought in", "write it into the definition"),
+    ("no such program", "install bubblewrap, or name its `bwrap` with --sandbox=PATH"),
+    ("more digits", "put it in quotes"),
     ("cannot be read", "check the path and that you may read the file"),
     ("is not text", "save the definition as YAML or JSON in UTF-8"),
     ("is empty", "write at least `document` and `do`"),
@@ -125,6 +135,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ("holds no", "define it there, or correct its name"),
     ("already a variable", "choose another name with `each`, `at` or `as`"),
     ("not a duration", "write ISO 8601 such as PT5M, or units such as {minutes: 5}"),
+    ("too long for a duration", "give a shorter one"),
     ("not a JSON Schema", "correct the schema"),
     ("levels deep", "move inner tasks into a workflow of their own and run it"),
     ("tasks", "move some of them into a workflow of their own and run it"),

@@ -1,6 +1,6 @@
 //! `orrery workflow run`: one definition on an embedded kernel.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,10 @@ pub struct RunArgs {
     /// Folder with the secrets of the definition, as files `local/<name>`.
     #[arg(long, value_name = "FOLDER")]
     secrets: Option<PathBuf>,
+    /// Run scripts and shells, each in a sandbox of its own, without network and without the files of this machine. Needs
+    /// bubblewrap: the `bwrap` that is on PATH, or the one that is named.
+    #[arg(long, value_name = "BWRAP", num_args = 0..=1, require_equals = true, default_missing_value = "bwrap")]
+    sandbox: Option<PathBuf>,
     /// CloudEvents, one or a list, that come from outside; each is kept until the run listens for it. May be given several
     /// times.
     #[arg(long, value_name = "FILE")]
@@ -55,9 +59,13 @@ pub async fn run(args: RunArgs, output: Output) -> Result<()> {
         Ok(prepared) => prepared,
         Err(invalid) => return Err(invalid.report(output)),
     };
+    let bubblewrap = match args.sandbox.as_deref().map(bubblewrap).transpose() {
+        Ok(bubblewrap) => bubblewrap,
+        Err(invalid) => return Err(invalid.report(output)),
+    };
     let around = Surroundings {
         clock: Arc::new(SystemClock::start()),
-        outside: Arc::new(Connected::new(&KernelConfig::embedded(args.secrets.clone()))?),
+        outside: Arc::new(Connected::new(&KernelConfig::embedded(args.secrets.clone(), bubblewrap))?),
         library: Arc::new(shelf),
         feed,
         idle_max: Some(Duration::from_secs(args.idle_timeout)),
@@ -78,6 +86,11 @@ pub async fn run(args: RunArgs, output: Output) -> Result<()> {
         embedded.cancel("Ctrl-C was pressed").await?;
     }
     show(&embedded.outcome(), output)
+}
+
+fn bubblewrap(named: &Path) -> Result<PathBuf, Invalid> {
+    let absent = || Invalid::whole(named, "it cannot be read: there is no such program, on PATH or at that place");
+    orrery_config::program_on_path(named).ok_or_else(absent)
 }
 
 fn prepare(args: &RunArgs, output: Output) -> Result<(Start, Shelf, Feed), Invalid> {

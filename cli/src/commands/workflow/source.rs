@@ -8,6 +8,7 @@ use orrery_kernel::domain::definition::{self, Definition, Problem, Problems, SOU
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::elsewhere;
 use super::remedy::remedy;
 use crate::USAGE;
 use crate::error::Exit;
@@ -118,7 +119,7 @@ pub fn read_text(path: &Path) -> Result<String, Invalid> {
 /// Reads and compiles a definition.
 pub fn read_definition(path: &Path) -> Result<Arc<Definition>, Invalid> {
     let text = read_text(path)?;
-    match definition::parse(&text) {
+    match elsewhere::compile(&text, folder(path)) {
         Ok(definition) => Ok(Arc::new(definition)),
         Err(Problems(problems)) => Err(Invalid { file: path.display().to_string(), text, problems }),
     }
@@ -127,14 +128,17 @@ pub fn read_definition(path: &Path) -> Result<Arc<Definition>, Invalid> {
 /// Reads a value, JSON or YAML.
 pub fn read_value(path: &Path) -> Result<Value, Invalid> {
     let text = read_text(path)?;
+    let invalid = |text, problems| Invalid { file: path.display().to_string(), text, problems };
     if let Ok(value) = serde_json::from_str(&text) {
-        return Ok(value);
+        return match definition::first_inexact(&text) {
+            None => Ok(value),
+            Some(problem) => Err(invalid(text, vec![problem])),
+        };
     }
-    definition::read(&text).map(|source| source.value).map_err(|Problems(problems)| Invalid {
-        file: path.display().to_string(),
-        text,
-        problems,
-    })
+    match definition::read(&text) {
+        Ok(source) => Ok(source.value),
+        Err(Problems(problems)) => Err(invalid(text, problems)),
+    }
 }
 
 /// The folder in which a file lies; none for standard input.

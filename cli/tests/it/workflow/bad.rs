@@ -21,6 +21,16 @@ fn what_is_not_a_definition_is_refused_with_its_place() {
         ("10,001 steps", format!("{head}do:\n{steps}").into_bytes(), 10_003, "10000 tasks"),
         ("deep nesting", deep.into_bytes(), 0, "levels deep"),
         ("too long", vec![b'x'; 3 * 1024 * 1024], 1, "longer than"),
+        ("two documents", format!("{head}do: []\n---\n{head}do: []\n").into_bytes(), 3, "not several"),
+        ("a key twice", format!("{head}do: []\ndo: []\n").into_bytes(), 3, "stands twice"),
+        ("an alias of nothing", format!("{head}do: *nowhere\n").into_bytes(), 2, ""),
+        ("laughs", laughs(&head).into_bytes(), 0, "values"),
+        ("two steps of one name", format!("{head}do:\n  - a: {{set: {{x: 1}}}}\n  - a: {{set: {{x: 1}}}}\n").into_bytes(), 4, "must differ"),
+        ("a number of too many digits", format!("{head}do:\n  - a: {{set: {{x: 3.14159265358979323846}}}}\n").into_bytes(), 3, "more digits"),
+        ("a duration of too many years", format!("{head}do:\n  - a: {{wait: P99999Y}}\n").into_bytes(), 3, "too long"),
+        ("a duration that is none", format!("{head}do:\n  - a: {{wait: {{days: 1.5}}}}\n").into_bytes(), 3, ""),
+        ("another DSL", head.replace("1.0.0, n", "2.0.0, n").into_bytes(), 1, ""),
+        ("an address of nothing", format!("{head}do:\n  - a: {{call: 'file://nothing.yaml'}}\n").into_bytes(), 3, "cannot be brought in"),
     ];
     let folder = Folder::new();
     for (what, content, line, reason) in cases {
@@ -35,6 +45,61 @@ fn what_is_not_a_definition_is_refused_with_its_place() {
         assert!(problems.iter().any(|it| fits(&it)), "{what}: {answer}");
         assert!(said(&output).contains("sample.yaml:"), "{what}: {}", said(&output));
     }
+}
+
+/// A billion of them, if every alias became what it stands for.
+fn laughs(head: &str) -> String {
+    let line = |level: usize| {
+        let alias = format!("*l{}, ", level - 1);
+        format!("      l{level}: &l{level} [{}]\n", alias.repeat(9).trim_end_matches(", "))
+    };
+    let lines: String = (1..10).map(line).collect();
+    format!("{head}do:\n  - a:\n     set:\n      l0: &l0 ha\n{lines}")
+}
+
+/// A byte order mark, the line ends of other systems, anchors, and JSON with all that may stand in its texts.
+#[test]
+fn definitions_come_in_every_honest_form() {
+    let folder = Folder::new();
+    let forms = [
+        format!("\u{feff}{}do:\n  - a: {{set: {{x: 1}}}}\n", document("sample")),
+        format!("{}do:\n  - a: {{set: {{x: 1}}}}\n", document("sample")).replace('\n', "\r\n"),
+        format!("{}do:\n  - b: {{set: &same {{x: 1}}}}\n  - a: {{set: *same}}\n", document("sample")),
+        "{\n\t\"document\": {\"dsl\": \"1.0.0\", \"namespace\": \"test\", \"name\": \"sample\", \"version\": \"1.0.0\", \
+         \"title\": \"a \\\"b\\\" \\u00e9 \\ud83d\\ude00 \\/ \\\\\"},\n\t\"do\": [{\"a\": {\"set\": {\"x\": 1}}}]\n}"
+            .to_owned(),
+    ];
+    for form in forms {
+        folder.file("sample.yaml", &form);
+        let (code, answer) = folder.answer(&["run", "sample.yaml"]);
+        assert_eq!((code, &answer["output"]), (0, &json!({"x": 1})), "{form}: {answer}");
+    }
+}
+
+#[test]
+fn numbers_stay_as_they_are_or_are_refused() {
+    let folder = Folder::new();
+    folder.definition("sample", "do:\n  - a: {set: '${ . }'}\n");
+    let input = "{\"a\":9007199254740993,\"b\":18446744073709551615,\"c\":0.30000000000000004,\"d\":-1.5e-7}";
+    let output = folder.workflow(&["run", "sample.yaml", "--input", "-"], input);
+    let same: serde_json::Value = serde_json::from_str(input).unwrap();
+    assert_eq!(printed(&output)["output"].to_string(), same.to_string());
+    let output = folder.workflow(&["run", "sample.yaml", "--input", "-"], "{\n \"a\": 12345678901234567890123}");
+    assert_eq!(output.status.code(), Some(2));
+    let problem = &printed(&output)["problems"][0];
+    assert_eq!((problem["line"].as_u64(), problem["column"].as_u64()), (Some(2), Some(7)), "{problem}");
+    assert_eq!(problem["remedy"], "put it in quotes");
+}
+
+/// The run waits, and says until when.
+#[test]
+fn a_timer_may_be_as_far_away_as_the_calendar_goes() {
+    let body = "do:\n  - f: {fork: {branches: [{a: {wait: P7000Y}}, {b: {listen: {to: {one: {with: {type: t}}}}}}]}}\n";
+    let folder = Folder::new();
+    folder.definition("sample", body);
+    folder.file("sample.test.yaml", "cases: [{name: far, cancel: {after: P1D, reason: enough}, expect: {status: cancelled}}]\n");
+    let (code, answer) = folder.answer(&["test", "sample.yaml"]);
+    assert_eq!((code, &answer["passed"]), (0, &json!(1)), "{answer:#}");
 }
 
 #[test]

@@ -90,6 +90,39 @@ fn sub_workflows_lie_beside_the_definition_or_are_given() {
 }
 
 #[test]
+fn scripts_and_shells_run_in_a_sandbox_and_nowhere_else() {
+    let folder = Folder::new();
+    folder.definition("sample", "do:\n  - s: {run: {shell: {command: 'echo \"Hello, ${ .name }\"; ls /root /home 2>&1 | wc -l'}}}\n");
+    folder.file("input.json", "{\"name\": \"Ann\"}");
+    let run = ["run", "sample.yaml", "--input", "input.json"];
+    let (code, answer) = folder.answer(&run);
+    assert_eq!((code, &answer["error"]["status"]), (1, &json!(400)), "{answer}");
+    assert!(answer["error"]["detail"].as_str().unwrap().contains("--sandbox"), "{answer}");
+    let (code, answer) = folder.answer(&[&run[..], &["--sandbox"]].concat());
+    assert_eq!((code, &answer["output"]), (0, &json!("Hello, Ann\n2\n")), "{answer}");
+    let (code, answer) = folder.answer(&[&run[..], &["--sandbox=/no/such/bwrap"]].concat());
+    assert_eq!((code, &answer["status"]), (2, &json!("invalid")), "{answer}");
+    assert!(answer["problems"][0]["remedy"].as_str().unwrap().contains("bubblewrap"), "{answer}");
+}
+
+#[test]
+fn schemas_and_functions_may_lie_beside_the_definition() {
+    let folder = Folder::new();
+    folder.file("schema.json", "{\"required\": [\"n\"]}");
+    folder.file("double.yaml", "set: {n: '${ .n * 2 }'}\n");
+    folder.definition(
+        "sample",
+        "input: {schema: {resource: {endpoint: 'file://schema.json'}}}\ndo:\n  - d: {call: 'file://double.yaml', with: {n: '${ .n }'}}\n",
+    );
+    folder.file("input.json", "{\"n\": 4}");
+    let (code, answer) = folder.answer(&["run", "sample.yaml", "--input", "input.json"]);
+    assert_eq!((code, &answer["output"]), (0, &json!({"n": 8})), "{answer}");
+    let (code, answer) = folder.answer(&["run", "sample.yaml"]);
+    assert_eq!(code, 1, "{answer}");
+    assert!(answer["error"]["type"].as_str().unwrap().ends_with("/validation"), "{answer}");
+}
+
+#[test]
 fn ctrl_c_ends_a_run_cleanly() {
     let folder = Folder::new();
     let path = folder.definition("sample", "do:\n  - first: {set: {x: 1}}\n  - nap: {wait: P1D}\n");

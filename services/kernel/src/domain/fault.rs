@@ -10,6 +10,9 @@ pub const STEP_LIMIT: &str = "step_limit";
 pub const SIZE_LIMIT: &str = "size_limit";
 const LIMITS: [&str; 2] = [STEP_LIMIT, SIZE_LIMIT];
 const TYPES: &str = "https://serverlessworkflow.io/spec/1.0.0/errors/";
+/// How the specification's conformance features and an example of its reference still write it.
+const TYPES_BEFORE: [&str; 2] =
+    ["https://serverlessworkflow.io/dsl/errors/types/", "https://serverlessworkflow.io.io/dsl/errors/types/"];
 
 /// The standard error types with their statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +119,15 @@ impl Fault {
         let of_the_kind = || self.kind.rsplit('/').next().unwrap_or_default();
         let of_the_platform = |title: &&str| title.parse::<ErrorCode>().is_ok() || LIMITS.contains(title);
         self.title.as_deref().filter(of_the_platform).unwrap_or_else(of_the_kind)
+    }
+
+    /// Whether it is of a type. The standard types are the same under all of their names.
+    pub fn is_of(&self, kind: &str) -> bool {
+        let name = |kind: &str| {
+            let of_the_standard = [TYPES].iter().chain(&TYPES_BEFORE).find_map(|base| kind.strip_prefix(base));
+            of_the_standard.map(str::to_owned)
+        };
+        self.kind == kind || name(&self.kind).is_some_and(|own| name(kind) == Some(own))
     }
 
     /// As JSON, for `$error`.

@@ -88,6 +88,11 @@ impl Providers {
         }
     }
 
+    /// Who makes the calls that leave the platform.
+    pub fn outside(&self) -> &OutwardCalls {
+        &self.outside
+    }
+
     /// The reply to a call that needs nothing beyond this process, so that it takes no turn among the others.
     pub fn at_once(call: &Call) -> Option<Reply> {
         match call.function {

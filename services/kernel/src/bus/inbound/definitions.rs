@@ -15,7 +15,8 @@ use crate::store::{DefinitionRow, Deployed, NewSchedule, ScheduleRow, partition_
 impl Api {
     pub(super) async fn deploy(self, _context: CallContext, request: DeployRequest) -> Result<DeployReply, Error> {
         let (tenant, person) = convert::caller(request.caller)?;
-        let definition = self.kernel.definitions.compile(request.source.clone()).await?;
+        let fetch = self.kernel.providers.outside();
+        let (definition, source) = self.kernel.definitions.complete(request.source.clone(), fetch).await?;
         self.require_sandbox(&definition, &request.source)?;
         let document = &definition.document;
         let row = DefinitionRow {
@@ -25,7 +26,7 @@ impl Api {
             version: document.version.clone(),
             hash: definition.hash.to_string(),
             title: document.title.clone(),
-            source: request.source,
+            source,
             deployed_ms: i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX),
         };
         let schedule = schedule(&row, &definition, &person);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::build::Builder;
 use super::source::escape;
-use crate::domain::expression::strip;
+use crate::domain::expression::written;
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
@@ -98,7 +98,7 @@ impl Builder<'_> {
             let field = pointer.trim_start_matches('/').replace('/', ".");
             self.problem(at, format!("this grant and client authentication need `{field}`"));
         }
-        if properties.get("grant").and_then(Value::as_str).is_some_and(|grant| strip(grant).is_some()) {
+        if properties.get("grant").and_then(Value::as_str).is_some_and(|grant| written(grant).is_some()) {
             self.problem(&format!("{at}/grant"), "the grant must be named, not computed");
         }
     }

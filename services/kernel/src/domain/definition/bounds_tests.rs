@@ -66,7 +66,7 @@ fn names_in_conflict_and_sections_that_do_not_exist_are_refused() {
         ("do:\n  - a: {set: {x: 1}}\n  - a: {set: {x: 1}}\n", "names must differ"),
         ("do:\n  - f: {fork: {branches: [{a: {set: {x: 1}}}, {a: {set: {x: 1}}}]}}\n", "names must differ"),
         ("do:\n  - a: {for: {each: input, in: .x}, do: []}\n", "already a variable"),
-        ("use: {catalogs: {c: {endpoint: 'https://e.com'}}}\ndo: []\n", "use.functions"),
+        ("do: [{a: {call: 'log:1.0.0@c'}}]\n", "use.functions"),
         ("input: {schema: {resource: {endpoint: 'https://e.com/s.json'}}}\ndo: []\n", "under `document`"),
         ("evaluate: {language: javascript}\ndo: []\n", "written in jq"),
         ("evaluate: {mode: sloppy}\ndo: []\n", "`strict` or `loose`"),

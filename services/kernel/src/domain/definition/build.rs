@@ -12,7 +12,7 @@ use super::extension::Extension;
 use super::model::{Definition, Directive, Document, Intake, Kind, Outcome, RetryPolicy, Task, Transform};
 use super::source::{Source, escape};
 use super::{Pointer, Problem, calls, hash};
-use crate::domain::expression::{CompileError, Program, Template};
+use crate::domain::expression::{AUTHORIZATION, CompileError, Program, SECRETS, Template};
 
 /// Tasks that one definition may hold.
 const TASKS_MAX: usize = 10_000;
@@ -21,7 +21,11 @@ const NESTING_MAX: usize = 64;
 /// What a definition is made of.
 const SECTIONS: &[&str] = &["document", "input", "use", "do", "timeout", "output", "schedule", "evaluate"];
 /// Variables that every expression may name.
-const STANDARD: &[&str] = &["context", "input", "output", "task", "workflow", "runtime"];
+const STANDARD: &[&str] = &["context", "input", "output", "task", "workflow", "runtime", AUTHORIZATION];
+/// What no task may call a variable of its own.
+pub fn is_reserved(name: &str) -> bool {
+    STANDARD.contains(&name) || name == SECRETS
+}
 
 /// The variables in sight at one place.
 pub type Scope = BTreeSet<String>;
@@ -38,7 +42,7 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     builder.collect_secrets();
     builder.collect_authentications();
     builder.collect_functions(&scope);
-    let input = builder.intake("", root, &scope);
+    let input = builder.intake("", root, &scope, false);
     let output = builder.outcome("", root, &scope);
     let timeout = builder.timeout("", root, &scope);
     let (queries, updates) = (builder.queries(), builder.updates());
@@ -55,6 +59,7 @@ pub fn build(source: &Source) -> Result<Definition, Vec<Problem>> {
     Ok(Definition { document, hash, source, input, output, timeout, schedule, queries, updates, tasks, lists })
 }
 
+/// The `document` section.
 fn document(value: Option<&Value>) -> Document {
     let text = |field: &str| value.and_then(|it| it.get(field)).and_then(Value::as_str).map(str::to_owned);
     let name = text("name").unwrap_or_default();
@@ -91,6 +96,8 @@ pub struct Builder<'a> {
     pub(super) ending_lists: HashSet<Pointer>,
     /// What `use.secrets` names.
     pub(super) secrets: Vec<String>,
+    /// The `input.from` of the task that is being compiled, if it rests on secrets.
+    pub(super) secret_input: Option<String>,
     /// The function of `use.functions` that is being compiled.
     pub(super) inside_function: Option<String>,
     /// Which function calls which, and where.
@@ -112,6 +119,7 @@ impl<'a> Builder<'a> {
             loose: false,
             ending_lists: HashSet::new(),
             secrets: Vec::new(),
+            secret_input: None,
             inside_function: None,
             function_calls: Vec::new(),
         }
@@ -131,9 +139,10 @@ impl Builder<'_> {
                 format!("unknown field {field:?}: there are {}", SECTIONS.join(", ")),
             );
         }
-        if root.get("use").is_some_and(|it| it.get("catalogs").is_some()) {
-            let reason = "a catalog may change under a workflow that runs: write its functions into `use.functions`";
-            self.problem("/use/catalogs", reason);
+        let version = self.source.value.pointer("/document/dsl").and_then(Value::as_str).unwrap_or_default();
+        if !version.starts_with("1.") {
+            let reason = format!("version {version} of the DSL is not run here: write the workflow in 1.0");
+            self.problem("/document/dsl", reason);
         }
     }
 
@@ -208,12 +217,15 @@ impl Builder<'_> {
             return None;
         }
         let fields = body.as_object()?;
-        let kind = self.kind(&at, fields, siblings, scope, depth)?;
+        self.secret_input = self.secret_intake(fields);
+        let kind = self.kind(&at, fields, siblings, scope, depth);
+        let has_secret_input = self.secret_input.take().is_some();
+        let kind = kind?;
         let task = Task {
             name: name.to_owned(),
             index: u32::try_from(index).unwrap_or(u32::MAX),
             condition: self.program(&format!("{at}/if"), fields.get("if"), scope),
-            input: self.intake(&at, fields, scope),
+            input: self.intake(&at, fields, scope, has_secret_input),
             output: self.outcome(&at, fields, scope),
             export: self.export(&at, fields, scope),
             timeout: self.timeout(&at, fields, scope),
@@ -319,10 +331,11 @@ impl Builder<'_> {
         self.duration(&format!("{at}/after"), value.get("after")?, scope)
     }
 
-    fn intake(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Intake {
+    /// `input`; where it rests on secrets, the task's arguments transform it.
+    fn intake(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope, is_secret: bool) -> Intake {
         let Some(value) = fields.get("input") else { return Intake::default() };
         let at = format!("{at}/input");
-        let from = value.get("from");
+        let from = value.get("from").filter(|_| !is_secret);
         Intake {
             schema: self.schema(&at, value),
             from: from.and_then(|it| self.template(&format!("{at}/from"), it, scope, Template::compile_transform)),
@@ -343,14 +356,16 @@ impl Builder<'_> {
     pub(super) fn export(&mut self, at: &str, fields: &Map<String, Value>, scope: &Scope) -> Option<Transform> {
         let value = fields.get("export")?;
         let at = format!("{at}/export");
-        let template = self.template(&format!("{at}/as"), value.get("as")?, scope, Template::compile_transform)?;
+        let template =
+            value.get("as").and_then(|it| self.template(&format!("{at}/as"), it, scope, Template::compile_transform));
         Some(Transform { template, schema: self.schema(&at, value) })
     }
 
     fn schema(&mut self, at: &str, value: &Value) -> Option<Value> {
         let schema = value.get("schema")?;
         let Some(document) = schema.get("document") else {
-            self.problem(&format!("{at}/schema"), "a schema must stand in the definition, under `document`");
+            let reason = "the schema lies elsewhere and has not been brought in: write it here, under `document`";
+            self.problem(&format!("{at}/schema"), reason);
             return None;
         };
         let format = schema.get("format").and_then(Value::as_str).unwrap_or("json");

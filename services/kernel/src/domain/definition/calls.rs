@@ -2,6 +2,7 @@
 //! Endpoints and authentications get one shape, so that a provider finds everything where it expects it, whatever way the
 //! definition wrote it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
@@ -12,15 +13,11 @@ use super::model::{Call, FunctionCall, Kind};
 use super::source::escape;
 use super::target::{Outward, Target};
 use super::uri;
-use crate::domain::expression::{CompileError, SECRETS, Template, strip};
+use crate::domain::expression::{CompileError, SECRETS, Template, quoted, strip, written};
 use crate::domain::review;
 
-/// Calls of the DSL that this kernel does not make.
-const REFUSED: &[(&str, &str)] = &[
-    ("grpc", "this kernel does not call gRPC: call the service over HTTP, or through a NATS worker"),
-    ("mcp", "this kernel does not call MCP servers yet"),
-    ("a2a", "this kernel does not call A2A agents yet"),
-];
+/// The calls that the DSL itself defines.
+const DEFINED: [&str; 6] = ["http", "openapi", "asyncapi", "a2a", "mcp", "grpc"];
 /// Languages of scripts by each name that they go by.
 const LANGUAGES: &[(&str, &str)] = &[("js", "js"), ("javascript", "js"), ("python", "python")];
 
@@ -28,8 +25,9 @@ const LANGUAGES: &[(&str, &str)] = &[("js", "js"), ("javascript", "js"), ("pytho
 pub(super) fn explain(error: &CompileError) -> String {
     match error.reason.contains("$secrets") {
         true => format!(
-            "{error}: `$secrets` is known only in the arguments of `call: http`, `openapi` and `asyncapi` and of processes, \
-             since all other values are written to the journal; name the secret in `use.secrets` and use it there"
+            "{error}: `$secrets` is known only in the arguments of the DSL's own calls and of processes, and \
+             in their `input.from`, since all other values are written to the journal; name the secret in `use.secrets` and \
+             use it there"
         ),
         false => error.to_string(),
     }
@@ -38,8 +36,9 @@ pub(super) fn explain(error: &CompileError) -> String {
 impl Builder<'_> {
     pub(super) fn call_task(&mut self, at: &str, name: &Value, with: Option<&Value>, scope: &Scope) -> Option<Kind> {
         let name = name.as_str().unwrap_or_default();
-        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-            self.problem(&format!("{at}/call"), *reason);
+        if name == "grpc" {
+            let reason = "this kernel does not call gRPC: call the service over HTTP, or through a NATS worker";
+            self.problem(&format!("{at}/call"), reason);
             return None;
         }
         if self.used("functions", name).is_some() {
@@ -51,6 +50,8 @@ impl Builder<'_> {
             "http" => self.http_call(at, with, scope),
             "openapi" => self.openapi_call(at, with, scope),
             "asyncapi" => self.asyncapi_call(at, with, scope),
+            "a2a" => self.a2a_call(at, with, scope),
+            "mcp" => self.mcp_call(at, with, scope),
             _ => self.platform_call(at, name, with, scope),
         }
     }
@@ -82,13 +83,12 @@ impl Builder<'_> {
 
     fn unknown_function(&mut self, at: &str, name: &str) {
         if name.contains('@') || name.contains("://") {
-            let reason =
-                format!("{name:?} lies in a catalog, which this kernel does not read: put it under `use.functions`");
+            let reason = format!("{name:?} lies elsewhere and has not been brought in: put it under `use.functions`");
             return self.problem(at, reason);
         }
         let own = self.source.value.pointer("/use/functions").and_then(Value::as_object);
         let own = own.into_iter().flat_map(Map::keys).cloned();
-        let known = ["http", "openapi", "asyncapi"].into_iter().chain(Function::ALL.iter().map(|it| it.name()));
+        let known = DEFINED.into_iter().filter(|it| *it != "grpc").chain(Function::ALL.iter().map(|it| it.name()));
         let known: Vec<String> = known.map(str::to_owned).chain(own).collect();
         self.problem(at, format!("unknown function {name:?}: there are {}", known.join(", ")));
     }
@@ -106,7 +106,7 @@ impl Builder<'_> {
         let mut needed = BTreeSet::new();
         let mut arguments = with.as_object()?.clone();
         let at = format!("{at}/with");
-        let method = with.get("method").and_then(Value::as_str).filter(|method| strip(method).is_none());
+        let method = with.get("method").and_then(Value::as_str).filter(|method| written(method).is_none());
         let is_word = |text: &str| !text.is_empty() && text.chars().all(|it| it.is_ascii_alphabetic());
         if let Some(method) = method.filter(|method| !is_word(method)) {
             self.problem(&format!("{at}/method"), format!("{method:?} is not an HTTP method"));
@@ -158,7 +158,7 @@ impl Builder<'_> {
 
     /// An endpoint as `{uri, authentication}`. Whatever the input says becomes the URI and nothing else, so that no input
     /// can choose an authentication.
-    fn endpoint(&mut self, at: &str, value: &Value, needed: &mut BTreeSet<String>) -> Value {
+    pub(super) fn endpoint(&mut self, at: &str, value: &Value, needed: &mut BTreeSet<String>) -> Value {
         let Some(fields) = value.as_object() else { return json!({ "uri": self.uri(at, value) }) };
         let mut endpoint = Map::new();
         endpoint.insert("uri".to_owned(), self.uri(&format!("{at}/uri"), fields.get("uri").unwrap_or(&Value::Null)));
@@ -171,7 +171,7 @@ impl Builder<'_> {
 
     /// A URI template, unless it is an expression.
     pub(super) fn uri(&mut self, at: &str, value: &Value) -> Value {
-        let Some(text) = value.as_str().filter(|text| strip(text).is_none()) else { return value.clone() };
+        let Some(text) = value.as_str() else { return value.clone() };
         match uri::template(text) {
             Ok(value) => value,
             Err(reason) => {
@@ -218,11 +218,31 @@ impl Builder<'_> {
             // "In this case, it should simply output its transformed input."
             arguments.insert("unawaited".to_owned(), json!({ "output": "${ . }" }));
         }
-        self.outward(outward, &at, Value::Object(arguments), scope, needed)
+        // Languages have notations of their own with `${`: code is an expression as a whole or not at all.
+        let is_code = |code: &Value| code.as_str().is_some_and(|code| strip(code).is_none());
+        let code = if process.get("code").is_some_and(is_code) { arguments.shift_remove("code") } else { None };
+        match (self.outward(outward, &at, Value::Object(arguments), scope, needed)?, code) {
+            (Kind::Call(call), Some(code)) => {
+                Some(Kind::Call(Call { arguments: call.arguments.with_constant("code", code), ..call }))
+            }
+            (kind, _) => Some(kind),
+        }
+    }
+
+    /// The expression of an `input.from` that rests on secrets. "Secrets can only be used in the `input.from` runtime
+    /// expression": what comes of it must not reach the journal, so that a task which leaves the platform takes it into its
+    /// arguments, and any other is refused.
+    pub(super) fn secret_intake(&self, fields: &Map<String, Value>) -> Option<String> {
+        let from = fields.get("input")?.get("from")?;
+        let source = match from {
+            Value::String(text) => written(text).map_or_else(|| text.clone(), Cow::into_owned),
+            value => as_expression(value),
+        };
+        (is_outward(fields) && !self.secrets.is_empty() && source.contains("$secrets")).then_some(source)
     }
 
     /// A call that leaves the platform: the one place where `$secrets` is in sight.
-    fn outward(
+    pub(super) fn outward(
         &mut self,
         outward: Outward,
         at: &str,
@@ -234,6 +254,10 @@ impl Builder<'_> {
         if !self.secrets.is_empty() {
             scope.insert(SECRETS.to_owned());
         }
+        let arguments = match &self.secret_input {
+            Some(from) => over(&arguments, from),
+            None => arguments,
+        };
         let arguments = self.template(at, &arguments, &scope, Template::compile)?;
         let mut mentioned = Vec::new();
         mentions(&arguments, &mut mentioned);
@@ -273,9 +297,7 @@ impl Builder<'_> {
         let named = self.source.value.pointer("/use/functions").and_then(Value::as_object).cloned().unwrap_or_default();
         for (name, body) in named {
             let at = format!("/use/functions/{}", escape(&name));
-            if ["http", "openapi", "asyncapi", "grpc", "mcp", "a2a"].contains(&name.as_str())
-                || Function::named(&name).is_some()
-            {
+            if DEFINED.contains(&name.as_str()) || Function::named(&name).is_some() {
                 self.problem(&at, format!("{name:?} is a function already: choose another name"));
             }
             self.inside_function = Some(name.clone());
@@ -309,6 +331,41 @@ fn reaches(calls: &[(String, String, String)], from: &str, to: &str) -> bool {
         }
     }
     false
+}
+
+/// Whether a task leaves the platform, by the names of its fields.
+fn is_outward(fields: &Map<String, Value>) -> bool {
+    let called = fields.get("call").and_then(Value::as_str);
+    called.is_some_and(|name| DEFINED.contains(&name))
+        || fields.get("run").is_some_and(|run| run.get("script").is_some() || run.get("shell").is_some())
+}
+
+/// Arguments whose expressions see, as `.` and as `$input`, what `from` makes of the input.
+fn over(arguments: &Value, from: &str) -> Value {
+    match arguments {
+        Value::String(text) => match written(text) {
+            Some(source) => Value::String(format!("${{ ({from}\n) as $input | $input | ({source}\n) }}")),
+            None => arguments.clone(),
+        },
+        Value::Array(items) => items.iter().map(|item| over(item, from)).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, field)| (name.clone(), over(field, from))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+/// One expression for a value with expressions in it.
+fn as_expression(value: &Value) -> String {
+    match value {
+        Value::String(text) => written(text).map_or_else(|| quoted(text), |source| format!("({source}\n)")),
+        Value::Array(items) => format!("[{}]", items.iter().map(as_expression).collect::<Vec<_>>().join(", ")),
+        Value::Object(fields) => {
+            let field = |(name, field): (&String, &Value)| format!("{}: {}", quoted(name), as_expression(field));
+            format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 /// The expressions that mention `$secrets`.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::build::{Builder, Scope};
 use super::source::escape;
-use crate::domain::expression::{Program, strip};
+use crate::domain::expression::{Program, written};
 
 impl Builder<'_> {
     /// `evaluate`, which the specification describes and the official schema leaves open.
@@ -25,7 +25,7 @@ impl Builder<'_> {
 /// "Evaluates any value provided. If the evaluation fails, it results in a string with the expression as its content."
 pub(super) fn loosened(value: &Value, scope: &Scope) -> Value {
     match value {
-        Value::String(text) if strip(text).is_none() && Program::compile(text, scope).is_ok() => {
+        Value::String(text) if written(text).is_none() && Program::compile(text, scope).is_ok() => {
             Value::String(format!("${{ try ({text}) catch {} }}", Value::from(text.as_str())))
         }
         Value::Array(items) => items.iter().map(|item| loosened(item, scope)).collect(),

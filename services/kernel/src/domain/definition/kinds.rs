@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::build::{Builder, Scope, Siblings};
+use super::build::{Builder, Scope, Siblings, is_reserved};
 use super::model::{Backoff, Branch, Case, Catch, ErrorFilter, ErrorTemplate, For, Kind, RetryPolicy, SubWorkflow};
 use super::source::escape;
 use crate::domain::expression::Template;
@@ -20,23 +20,28 @@ impl Builder<'_> {
     ) -> Option<Kind> {
         let name = |field: &str, default: &str| value.get(field).and_then(Value::as_str).unwrap_or(default).to_owned();
         let (each, index) = (name("each", "item"), name("at", "index"));
-        let mut inner = scope.clone();
-        self.variable(&format!("{at}/for/each"), &each, &mut inner);
-        self.variable(&format!("{at}/for/at"), &index, &mut inner);
+        let (at_each, at_index) = (format!("{at}/for/each"), format!("{at}/for/at"));
+        let inner = self.variables(scope, &[(at_each.as_str(), each.as_str()), (at_index.as_str(), index.as_str())]);
         let list = self.program(&format!("{at}/for/in"), value.get("in"), scope);
         let condition = self.program(&format!("{at}/while"), fields.get("while"), &inner);
         let body = self.list(&format!("{at}/do"), fields.get("do"), &inner, depth + 1);
         Some(Kind::For(For { each, at: index, list: list?, condition, body }))
     }
 
-    pub(super) fn variable(&mut self, at: &str, name: &str, scope: &mut Scope) {
-        let valid = name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
-            && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-        if !valid {
-            self.problem(at, format!("{name:?} is not a variable name: use letters, digits and '_'"));
-        } else if !scope.insert(name.to_owned()) {
-            self.problem(at, format!("${name} is already a variable here: choose another name"));
+    /// What is in sight inside a task that brings variables along, each with the place of its name. They hide those of the
+    /// same name around it, as an inner loop's `item` and `index` do; but not what every expression sees, nor each other.
+    pub(super) fn variables(&mut self, scope: &Scope, names: &[(&str, &str)]) -> Scope {
+        let mut own = Scope::new();
+        for (at, name) in names {
+            let valid = name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_')
+                && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+            if !valid {
+                self.problem(at, format!("{name:?} is not a variable name: use letters, digits and '_'"));
+            } else if is_reserved(name) || !own.insert((*name).to_owned()) {
+                self.problem(at, format!("${name} is already a variable here: choose another name"));
+            }
         }
+        scope.union(&own).cloned().collect()
     }
 
     pub(super) fn switch_task(&mut self, at: &str, value: &Value, siblings: &Siblings<'_>, scope: &Scope) -> Kind {
@@ -87,9 +92,7 @@ impl Builder<'_> {
         let catch = catch.unwrap_or(&nothing);
         let at = format!("{at}/catch");
         let variable = catch.get("as").and_then(Value::as_str).unwrap_or("error").to_owned();
-        let mut inner = scope.clone();
-        inner.remove(&variable); // an inner catch may hide an outer one's error
-        self.variable(&format!("{at}/as"), &variable, &mut inner);
+        let inner = self.variables(scope, &[(format!("{at}/as").as_str(), variable.as_str())]);
         let retry = catch.get("retry").and_then(|value| self.retry(&format!("{at}/retry"), value, &inner));
         let handler = catch.get("do").map(|list| self.list(&format!("{at}/do"), Some(list), &inner, depth + 1));
         let catch = Catch {
@@ -109,8 +112,8 @@ impl Builder<'_> {
         scope.insert("error".to_owned());
         let named = self.source.value.pointer("/use/retries").and_then(Value::as_object).cloned().unwrap_or_default();
         for (name, value) in named {
-            let policy = Arc::new(self.policy(&format!("/use/retries/{}", escape(&name)), &value, &scope));
-            self.retries.insert(name, policy);
+            let policy = self.policy(&format!("/use/retries/{}", escape(&name)), &value, &scope);
+            self.retries.insert(name, Arc::new(RetryPolicy { shared: true, ..policy }));
         }
     }
 
@@ -151,6 +154,7 @@ impl Builder<'_> {
             attempt_duration,
             total_duration,
             jitter,
+            shared: false,
         }
     }
 
@@ -181,15 +185,20 @@ impl Builder<'_> {
 
     pub(super) fn run_task(&mut self, at: &str, value: &Value, scope: &Scope) -> Option<Kind> {
         let Some(workflow) = value.get("workflow") else { return self.process_task(at, value, scope) };
+        if let Some(wanted) = value.get("return").and_then(Value::as_str).filter(|it| !["stdout", "none"].contains(it)) {
+            let reason = format!("a workflow gives an output and has no {wanted:?}: return `stdout`, its output, or `none`");
+            self.problem(&format!("{at}/run/return"), reason);
+        }
         let text = |field: &str| workflow.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let input = workflow.get("input");
         let at = format!("{at}/run/workflow/input");
         Some(Kind::Run(SubWorkflow {
             namespace: text("namespace"),
             name: text("name"),
-            version: text("version"),
+            version: Some(text("version")).filter(|version| !version.is_empty()).unwrap_or_else(|| "latest".to_owned()),
             input: input.and_then(|input| self.template(&at, input, scope, Template::compile)),
             wait: value.get("await").and_then(Value::as_bool).unwrap_or(true),
+            silent: value.get("return").is_some_and(|it| it == "none"),
         }))
     }
 }
@@ -197,18 +206,10 @@ impl Builder<'_> {
 fn error_filter(with: Option<&Value>) -> ErrorFilter {
     let text = |field: &str| with.and_then(|with| with.get(field)).and_then(Value::as_str).map(str::to_owned);
     ErrorFilter {
-        kind: text("type").map(|kind| standard(&kind)),
+        kind: text("type"),
         status: with.and_then(|with| with.get("status")).and_then(Value::as_u64),
         instance: text("instance"),
         title: text("title"),
         detail: text("details").or_else(|| text("detail")),
-    }
-}
-
-/// The standard error types by their current names: the specification's own conformance features still use the older ones.
-fn standard(kind: &str) -> String {
-    match kind.strip_prefix("https://serverlessworkflow.io/dsl/errors/types/") {
-        Some(name) => format!("https://serverlessworkflow.io/spec/1.0.0/errors/{name}"),
-        None => kind.to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use super::Pointer;
 use super::build::{Builder, Scope};
 use super::model::{Kind, Outcome, Transform};
 use super::source::escape;
-use crate::domain::expression::{Program, Template, strip};
+use crate::domain::expression::{Program, Template, written};
 
 /// What makes a text a pattern rather than a plain value: event types and sources are full of dots.
 const PATTERN: &[char] = &['*', '+', '?', '[', '(', '|', '^', '$', '\\', '{'];
@@ -179,9 +179,8 @@ impl Builder<'_> {
         let fields = value.as_object().unwrap_or(&nothing);
         let name = |field: &str, default: &str| value.get(field).and_then(Value::as_str).unwrap_or(default).to_owned();
         let (item, index) = (name("item", "item"), name("at", "index"));
-        let mut inner = scope.clone();
-        self.variable(&format!("{at}/item"), &item, &mut inner);
-        self.variable(&format!("{at}/at"), &index, &mut inner);
+        let (at_item, at_index) = (format!("{at}/item"), format!("{at}/at"));
+        let inner = self.variables(scope, &[(at_item.as_str(), item.as_str()), (at_index.as_str(), index.as_str())]);
         Each {
             body: value.get("do").map(|list| self.list(&format!("{at}/do"), Some(list), &inner, depth + 1)),
             output: self.outcome(at, fields, &inner),
@@ -240,8 +239,9 @@ impl Builder<'_> {
 
     fn matcher(&mut self, at: &str, wanted: &Value, scope: &Scope) -> Option<Matcher> {
         match wanted {
-            Value::String(text) if strip(text).is_some() => {
-                self.program(at, Some(wanted), scope).map(Matcher::Expression)
+            Value::String(text) if written(text).is_some() => {
+                let source = written(text).map(|source| Value::from(source.into_owned()));
+                self.program(at, source.as_ref(), scope).map(Matcher::Expression)
             }
             Value::String(text) if text.contains(PATTERN) => {
                 let whole = regex::RegexBuilder::new(&format!("^(?:{text})$")).size_limit(PATTERN_BYTES_MAX).build();

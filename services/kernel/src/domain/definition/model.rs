@@ -106,8 +106,8 @@ pub struct Outcome {
 /// `export`: the new context.
 #[derive(Debug)]
 pub struct Transform {
-    /// What becomes the context.
-    pub template: Template,
+    /// What becomes the context; none: it stays, and is only validated.
+    pub template: Option<Template>,
     /// JSON Schema of the new context.
     pub schema: Option<Value>,
 }
@@ -304,6 +304,8 @@ pub struct RetryPolicy {
     pub total_duration: Option<DurationSpec>,
     /// Added to each delay, between these two.
     pub jitter: Option<(DurationSpec, DurationSpec)>,
+    /// Whether it is one of `use.retries`.
+    pub shared: bool,
 }
 
 /// How a delay grows from retry to retry.
@@ -337,6 +339,8 @@ pub struct SubWorkflow {
     pub input: Option<Template>,
     /// Whether the task waits for its end.
     pub wait: bool,
+    /// Whether what it gives is dropped.
+    pub silent: bool,
 }
 
 /// A call of a platform function, or of something outside.

@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
+use super::number;
 use super::problem::{Problem, Problems};
 
 /// Longest accepted source.
@@ -220,26 +221,6 @@ fn plain(text: &str) -> Result<Value, &'static str> {
         "true" | "True" | "TRUE" => Value::Bool(true),
         "false" | "False" | "FALSE" => Value::Bool(false),
         ".inf" | "-.inf" | ".nan" | ".Inf" | "-.Inf" | ".NaN" => return Err("JSON has no infinity and no NaN"),
-        _ => number(text).unwrap_or_else(|| Value::String(text.to_owned())),
+        _ => return number::read(text).unwrap_or_else(|| Ok(Value::String(text.to_owned()))),
     })
-}
-
-fn number(text: &str) -> Option<Value> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if let Some(hex) = digits.strip_prefix("0x") {
-        return i64::from_str_radix(hex, 16).ok().map(Value::from);
-    }
-    if let Some(octal) = digits.strip_prefix("0o") {
-        return i64::from_str_radix(octal, 8).ok().map(Value::from);
-    }
-    if !digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') {
-        return None;
-    }
-    if !digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+' | b'-')) {
-        return None;
-    }
-    if let Ok(integer) = text.parse::<i64>() {
-        return Some(Value::from(integer));
-    }
-    text.parse::<f64>().ok().and_then(Number::from_f64).map(Value::Number)
 }

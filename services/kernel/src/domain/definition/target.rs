@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Function;
 
+/// Where the authentication of a call stands in its arguments.
+pub const POLICIES: [&str; 4] =
+    ["/endpoint/authentication", "/authentication", "/server/authentication", "/agentCard/authentication"];
+
 /// Whom a call goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -26,6 +30,10 @@ pub enum Outward {
     Openapi,
     /// `call: asyncapi`.
     Asyncapi,
+    /// `call: a2a`.
+    A2a,
+    /// `call: mcp`.
+    Mcp,
     /// `run: script`.
     Script,
     /// `run: shell`.
@@ -57,6 +65,8 @@ impl Outward {
             Self::Http => "http",
             Self::Openapi => "openapi",
             Self::Asyncapi => "asyncapi",
+            Self::A2a => "a2a",
+            Self::Mcp => "mcp",
             Self::Script => "script",
             Self::Shell => "shell",
         }
@@ -92,8 +102,8 @@ mod tests {
             assert_eq!(serde_json::from_str::<Target>(word).unwrap(), target);
         }
         // A name of the platform never means a way out as well.
-        let outward = [Outward::Http, Outward::Openapi, Outward::Asyncapi, Outward::Script, Outward::Shell];
-        for outward in outward {
+        let (calls, processes) = ([Outward::Http, Outward::Openapi, Outward::Asyncapi], [Outward::Script, Outward::Shell]);
+        for outward in calls.into_iter().chain([Outward::A2a, Outward::Mcp]).chain(processes) {
             assert!(serde_json::from_value::<Function>(serde_json::to_value(outward).unwrap()).is_err());
         }
     }

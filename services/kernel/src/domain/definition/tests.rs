@@ -66,3 +66,31 @@ fn what_is_too_deep_or_too_large_is_refused() {
     let bomb = format!("{HEAD}b0: &b0 [1,1,1,1,1,1,1,1]\n{bomb}do: []\n");
     assert!(parse(&bomb).unwrap_err().to_string().contains("values"));
 }
+
+/// DSL reference: "headers: `map`" and "query: `map[string, any]`" of an HTTP call; "input: `any`" and "version: defaults to
+/// `latest`" of a workflow process.
+#[test]
+fn the_tables_of_the_reference_count_where_the_schema_is_narrower() {
+    for body in [
+        "do:\n  - a: {call: http, with: {method: get, endpoint: 'https://e.com', headers: {X-N: 5}, query: {limit: 10, tags: [a, b], deep: true}}}\n",
+        "do:\n  - a: {run: {workflow: {namespace: n, name: w, input: '${ .user }'}}}\n",
+        "do:\n  - a: {run: {workflow: {namespace: n, name: w, version: 1.0.0, input: [1, '${ .n }']}}}\n",
+    ] {
+        if let Err(problems) = parse(&format!("{HEAD}{body}")) {
+            panic!("{problems}\n{body}");
+        }
+    }
+}
+
+/// "dsl: The version of the DSL used to define the workflow."
+#[test]
+fn a_definition_in_another_version_of_the_dsl_is_refused() {
+    let text = |version: &str| format!("document: {{dsl: {version}, namespace: t, name: s, version: 1.0.0}}\ndo: []\n");
+    for version in ["1.0.0", "1.0.3", "1.0.0-alpha5", "1.1.0"] {
+        assert!(parse(&text(version)).is_ok(), "{version}");
+    }
+    for version in ["0.10.0", "2.0.0", "10.0.0"] {
+        let problems = parse(&text(version)).unwrap_err().0;
+        assert_eq!(problems[0].pointer, "/document/dsl", "{version}");
+    }
+}

@@ -3,9 +3,31 @@
 
 use serde_json::Value;
 
-/// The value that a template compiles from: an expression, or the text itself when it names no variable.
+use crate::domain::expression::{Piece, pieces, quoted};
+
+/// The value that a template compiles from: an expression, or the text itself when it names no variable. Expressions may stand in
+/// it as in any other text; what they give goes into the URI as it is.
 pub fn template(text: &str) -> Result<Value, String> {
-    let mut terms = Vec::new();
+    let pieces = pieces(text);
+    let (mut terms, mut variables) = (Vec::new(), 0);
+    for piece in &pieces {
+        match piece {
+            Piece::Expression(_) if pieces.len() == 1 => return Ok(Value::String(text.to_owned())),
+            Piece::Expression(source) => {
+                terms.push(format!("({source}\n| tostring)"));
+                variables += 1;
+            }
+            Piece::Text(text) => variables += expand(text, &mut terms)?,
+        }
+    }
+    match variables {
+        0 => Ok(Value::String(text.to_owned())),
+        _ => Ok(Value::String(format!("${{ {} }}", terms.join(" + ")))),
+    }
+}
+
+/// Adds the terms of a text without expressions; how many of them are variables.
+fn expand(text: &str, terms: &mut Vec<String>) -> Result<usize, String> {
     let mut rest = text;
     let mut variables = 0;
     while let Some((before, after)) = rest.split_once('{') {
@@ -28,18 +50,10 @@ pub fn template(text: &str) -> Result<Value, String> {
     if rest.contains('}') {
         return Err(format!("the URI template {text:?} has a `}}` without its `{{`"));
     }
-    if variables == 0 {
-        return Ok(Value::String(text.to_owned()));
-    }
     if !rest.is_empty() {
         terms.push(quoted(rest));
     }
-    Ok(Value::String(format!("${{ {} }}", terms.join(" + "))))
-}
-
-/// The text as a literal of jq, which writes texts as JSON does.
-fn quoted(text: &str) -> String {
-    Value::String(text.to_owned()).to_string()
+    Ok(variables)
 }
 
 /// "If no value is found for the identifier, an empty string will be used"; other than text, numbers and booleans is an
@@ -92,6 +106,8 @@ mod tests {
             ("https://x/plain", "https://x/plain"),
             ("https://x/\\(1)\"/{petId}", "https://x/\\(1)\"/69"),
             ("{petId}", "69"),
+            ("https://x/${ .pet.id }/{flag}?q=${ .petId + 1 }", "https://x/1/true?q=70"),
+            ("${ \"https://x/\" + .name }", "https://x/a b/c?d"),
         ] {
             assert_eq!(expand(text, &input).unwrap(), json!(expected), "{text}");
         }

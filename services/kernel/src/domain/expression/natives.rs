@@ -3,16 +3,13 @@
 
 use jaq_core::native::{Filter, Fun, bome, run, v};
 use jaq_core::{Error, RunPtr};
-use jaq_json::{Num, Val};
+use jaq_json::Val;
 
-use super::budget::{Bounded, Exhausted, WEIGHT_MAX, spent};
+use super::arithmetic;
+use super::budget::Bounded;
 
 /// Checks the weight of the input and returns it.
 pub const WEIGH: &str = "orrery_weigh";
-/// `plus($l; $r)`: bounded `+`.
-pub const PLUS: &str = "orrery_plus";
-/// `times($l; $r)`: bounded `*`.
-pub const TIMES: &str = "orrery_times";
 
 /// Definitions that read the machine, print, or end the process.
 const DEFINITIONS_BARRED: &[&str] = &["halt", "halt_error", "stderr", "debug", "input_line_number"];
@@ -49,8 +46,6 @@ const COSTLY: &[&str] = &[
     "split_matches",
     "matches",
     "test",
-    "ltrimstr",
-    "rtrimstr",
     "trim",
     "ltrim",
     "rtrim",
@@ -74,7 +69,6 @@ const COSTLY: &[&str] = &[
     "keys_unsorted",
     "to_entries",
     "strptime",
-    "getpath",
     "paths",
     "bsearch",
     "transpose",
@@ -93,40 +87,15 @@ pub fn definition_allowed(name: &str) -> bool {
 /// All native functions.
 pub fn natives() -> impl Iterator<Item = Fun<Bounded>> {
     let standard = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
-    standard.filter(|(name, ..)| !NATIVES_BARRED.contains(name)).chain(own().into_iter().map(run::<Bounded>))
+    let own = own().into_iter().chain(arithmetic::natives());
+    standard.filter(|(name, ..)| !NATIVES_BARRED.contains(name)).chain(own.map(run::<Bounded>))
 }
 
-fn own() -> [Filter<RunPtr<Bounded>>; 6] {
+fn own() -> [Filter<RunPtr<Bounded>>; 4] {
     [
         (WEIGH, v(0), |cv| {
             cv.0.data().budget.weigh(&cv.1);
             bome(Ok(cv.1))
-        }),
-        (PLUS, v(2), |mut cv| {
-            let right = cv.0.pop_var();
-            let left = cv.0.pop_var();
-            if text_bytes(&left) + text_bytes(&right) > WEIGHT_MAX {
-                spent(Exhausted::Weight);
-            }
-            let sum = left + right;
-            if let Ok(sum) = &sum {
-                cv.0.data().budget.weigh(sum);
-            }
-            bome(sum)
-        }),
-        (TIMES, v(2), |mut cv| {
-            let right = cv.0.pop_var();
-            let left = cv.0.pop_var();
-            if text_bytes(&left).saturating_mul(times(&right)) > WEIGHT_MAX
-                || text_bytes(&right).saturating_mul(times(&left)) > WEIGHT_MAX
-            {
-                spent(Exhausted::Weight);
-            }
-            let product = left * right;
-            if let Ok(product) = &product {
-                cv.0.data().budget.weigh(product);
-            }
-            bome(product)
         }),
         ("tojson", v(0), |cv| {
             cv.0.data().budget.weigh(&cv.1);
@@ -154,19 +123,4 @@ fn own() -> [Filter<RunPtr<Bounded>>; 6] {
             }))
         }),
     ]
-}
-
-fn text_bytes(value: &Val) -> u64 {
-    match value {
-        Val::BStr(bytes) | Val::TStr(bytes) => bytes.len() as u64,
-        _ => 0,
-    }
-}
-
-fn times(value: &Val) -> u64 {
-    match value {
-        Val::Num(Num::Int(times)) => u64::try_from(*times).unwrap_or(0),
-        Val::Num(Num::BigInt(_)) => u64::MAX,
-        _ => 0,
-    }
 }

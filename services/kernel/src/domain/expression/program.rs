@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::budget::{Bounded, Budget, Data, Exhausted};
 use super::calls::{self, Library};
+use super::written::strip;
 use super::{natives, rewrite, value};
 
 /// An expression longer than this is refused.
@@ -70,11 +71,6 @@ impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Program").field(&self.source).finish()
     }
-}
-
-/// The expression inside `${ … }`, if the text is one.
-pub fn strip(text: &str) -> Option<&str> {
-    Some(text.trim().strip_prefix("${")?.strip_suffix('}')?.trim())
 }
 
 impl Program {
@@ -143,7 +139,8 @@ fn shorten(text: &str) -> String {
     text.chars().take(SHOWN).chain("…".chars()).collect()
 }
 
-fn mentions(source: &str, name: &str) -> bool {
+/// Whether the text of an expression mentions a variable.
+pub fn mentions(source: &str, name: &str) -> bool {
     let variable = format!("${name}");
     source.match_indices(&variable).any(|(at, _)| {
         let after = source.get(at + variable.len()..).and_then(|rest| rest.chars().next());
@@ -151,10 +148,15 @@ fn mentions(source: &str, name: &str) -> bool {
     })
 }
 
+/// Definitions beside those of the library, in whose place they stand where both have a name.
+const OWN: &str = include_str!("prelude.jq");
+
 /// The standard library with bounds, parsed once.
 static PRELUDE: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| {
+    // The file stands beside this one; a test fails if it cannot be parsed.
+    let own = jaq_core::load::parse(OWN, |parser| parser.defs()).unwrap_or_default();
     let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    defs.filter(|def| natives::definition_allowed(def.name)).map(rewrite::definition).collect()
+    defs.filter(|def| natives::definition_allowed(def.name)).chain(own).map(rewrite::definition).collect()
 });
 
 static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::of(&PRELUDE));

@@ -6,13 +6,20 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Part, Path};
 
-use super::natives::{self, PLUS, TIMES, WEIGH};
+use super::arithmetic::{self, WHOLE};
+use super::natives::{self, WEIGH};
 
 /// The name to which `a += b` binds `b`; no program can write it, since `jq` names hold no `!`.
 const OPERAND: &str = "$!operand";
 
+/// Definitions of the standard library that divide by zero on purpose.
+const UNBOUNDED: [&str; 2] = ["nan", "infinite"];
+
 /// A definition with bounds.
 pub fn definition(def: Def<&str>) -> Def<&str> {
+    if UNBOUNDED.contains(&def.name) && def.args.is_empty() {
+        return def;
+    }
     Def { name: def.name, args: def.args, body: term(def.body) }
 }
 
@@ -56,6 +63,10 @@ pub fn term(it: Term<&str>) -> Term<&str> {
             let weigh = Term::Call(WEIGH, Vec::new());
             Term::BinOp(Box::new(weigh), BinaryOp::Pipe(None), Box::new(Term::Call(name, all(arguments))))
         }
+        Term::Call(name, arguments) if arithmetic::is_floating(name) => {
+            let whole = Term::Call(WHOLE, Vec::new());
+            Term::BinOp(Box::new(Term::Call(name, all(arguments))), BinaryOp::Pipe(None), Box::new(whole))
+        }
         Term::Call(name, arguments) => Term::Call(name, all(arguments)),
         Term::Path(inner, path) => Term::Path(boxed(*inner), path_of(path)),
     }
@@ -65,19 +76,15 @@ fn binary<'s>(left: Term<&'s str>, op: BinaryOp<&'s str>, right: Term<&'s str>) 
     let (left, right) = (Box::new(term(left)), Box::new(term(right)));
     match op {
         BinaryOp::Pipe(bound) => Term::BinOp(left, BinaryOp::Pipe(bound.map(pattern)), right),
-        BinaryOp::Math(Math::Add) => Term::Call(PLUS, vec![*left, *right]),
-        BinaryOp::Math(Math::Mul) => Term::Call(TIMES, vec![*left, *right]),
-        BinaryOp::UpdateMath(math @ (Math::Add | Math::Mul)) => {
-            let name = if matches!(math, Math::Add) { PLUS } else { TIMES };
-            let step = Term::Call(name, vec![Term::Id, Term::Var(OPERAND)]);
+        BinaryOp::Math(math) => Term::Call(arithmetic::operator(math), vec![*left, *right]),
+        BinaryOp::UpdateMath(math) => {
+            let step = Term::Call(arithmetic::operator(math), vec![Term::Id, Term::Var(OPERAND)]);
             let update = Term::BinOp(left, BinaryOp::Update, Box::new(step));
             let bound = BinaryOp::Pipe(Some(Pattern::Var(OPERAND)));
             weighed(Term::BinOp(right, bound, Box::new(update)))
         }
-        BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
-            weighed(Term::BinOp(left, op, right))
-        }
-        BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Or | BinaryOp::And | BinaryOp::Math(_) | BinaryOp::Cmp(_) => {
+        BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateAlt => weighed(Term::BinOp(left, op, right)),
+        BinaryOp::Comma | BinaryOp::Alt | BinaryOp::Or | BinaryOp::And | BinaryOp::Cmp(_) => {
             Term::BinOp(left, op, right)
         }
     }
@@ -93,7 +100,7 @@ fn text<'s>(format: Option<&'s str>, parts: Vec<StrPart<&'s str, Term<&'s str>>>
         StrPart::Term(inner) => Term::Str(format, vec![StrPart::Term(weighed(term(inner)))]),
         constant => Term::Str(None, vec![constant]),
     });
-    pieces.reduce(|left, right| Term::Call(PLUS, vec![left, right])).unwrap_or(Term::Id)
+    pieces.reduce(|left, right| Term::Call(arithmetic::operator(Math::Add), vec![left, right])).unwrap_or(Term::Id)
 }
 
 fn pattern(it: Pattern<&str>) -> Pattern<&str> {

@@ -1,4 +1,4 @@
-//! Expressions that rest on secrets. They are not evaluated when their task starts, since their values would stand in the
+//! Expressions that rest on secrets, or on what a call authenticates with. They are not evaluated when their task starts, since their values would stand in the
 //! journal; they go to the provider with all else that they see, and become values there, just before the call.
 //!
 //! K-10: the value of a secret is in no journal, log, error or record.
@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::program::{EvaluationError, Program, Variables};
+use super::program::{EvaluationError, Program, Variables, mentions};
 use super::template::Template;
 
 /// The variable that holds the secrets.
 pub const SECRETS: &str = "secrets";
+/// The variable that holds what a call authenticates with.
+pub const AUTHORIZATION: &str = "authorization";
 
 /// What of a call's arguments rests on secrets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,13 +41,13 @@ pub struct SealedExpression {
     pub expression: String,
     /// Its `.`.
     pub input: Value,
-    /// The variables that it mentions, but for the secrets.
+    /// The variables that it mentions, but for those that are hidden.
     pub variables: BTreeMap<String, Value>,
     /// Its `now`, in milliseconds since 1970.
     pub now_ms: u64,
 }
 
-/// As [`Template::evaluate`], but expressions that mention `$secrets` are sealed.
+/// As [`Template::evaluate`], but expressions that mention `$secrets` or `$authorization` are sealed.
 pub fn seal(
     template: &Template,
     input: &Value,
@@ -64,8 +66,8 @@ fn walk(
     sealed: &mut Vec<SealedExpression>,
 ) -> Result<Value, EvaluationError> {
     match template {
-        Template::Expression(program) if program.mentioned().any(|name| name == SECRETS) => {
-            let names = program.mentioned().filter(|name| *name != SECRETS);
+        Template::Expression(program) if program.mentioned().any(is_hidden) => {
+            let names = program.mentioned().filter(|name| !is_hidden(name));
             sealed.push(SealedExpression {
                 at: at.to_owned(),
                 expression: program.source().to_owned(),
@@ -91,14 +93,24 @@ fn walk(
     }
 }
 
+fn is_hidden(name: &str) -> bool {
+    name == SECRETS || name == AUTHORIZATION
+}
+
 impl SealedExpression {
+    /// Whether it rests on what the call authenticates with, which comes of arguments that are opened before.
+    pub fn rests_on_authorization(&self) -> bool {
+        mentions(&self.expression, AUTHORIZATION)
+    }
+
     /// Its value. An error says nothing of why it failed: reasons quote values.
-    pub fn open(&self, secrets: &Value) -> Result<Value, String> {
+    pub fn open(&self, secrets: &Value, authorization: &Value) -> Result<Value, String> {
         let failed =
             || format!("the expression at {} failed on its secrets: check that each has the fields it names", self.at);
-        let scope = self.variables.keys().cloned().chain([SECRETS.to_owned()]).collect();
+        let hidden = [SECRETS, AUTHORIZATION].map(str::to_owned);
+        let scope = self.variables.keys().cloned().chain(hidden).collect();
         let program = Program::compile(&self.expression, &scope).map_err(|_| failed())?;
-        let sight = Opened { sealed: self, secrets };
+        let sight = Opened { sealed: self, secrets, authorization };
         program.evaluate(&self.input, &sight).map_err(|_| failed())
     }
 }
@@ -106,12 +118,14 @@ impl SealedExpression {
 struct Opened<'a> {
     sealed: &'a SealedExpression,
     secrets: &'a Value,
+    authorization: &'a Value,
 }
 
 impl Variables for Opened<'_> {
     fn get(&self, name: &str) -> Value {
         match name {
             SECRETS => self.secrets.clone(),
+            AUTHORIZATION => self.authorization.clone(),
             name => self.sealed.variables.get(name).cloned().unwrap_or(Value::Null),
         }
     }
@@ -150,11 +164,11 @@ mod tests {
         assert_eq!(sealed[0].at, "/b~1c/0");
         assert!(value.pointer(&sealed[0].at).is_some());
         let travelled: SealedExpression = serde_json::from_str(&serde_json::to_string(&sealed[0]).unwrap()).unwrap();
-        assert_eq!(travelled.open(&json!({ "key": "k" })).unwrap(), json!("ay0xLWNvbnRleHQtMTI="));
-        let error = travelled.open(&json!({ "key": { "deep": "hunter2" } }).clone()).map(|_| ());
+        assert_eq!(travelled.open(&json!({ "key": "k" }), &Value::Null).unwrap(), json!("ay0xLWNvbnRleHQtMTI="));
+        let error = travelled.open(&json!({ "key": { "deep": "hunter2" } }), &Value::Null).map(|_| ());
         assert!(error.is_ok());
         let broken = SealedExpression { expression: "$secrets.key | tonumber".to_owned(), ..travelled };
-        let error = broken.open(&json!({ "key": "hunter2" })).unwrap_err();
+        let error = broken.open(&json!({ "key": "hunter2" }), &Value::Null).unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
     }
 }

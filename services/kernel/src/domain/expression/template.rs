@@ -1,10 +1,11 @@
-//! Values in a definition that may hold expressions: any text of the form `${ … }`, at any depth.
+//! Values in a definition that may hold expressions: any text of the form `${ … }`, or with such in it, at any depth.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::program::{CompileError, EvaluationError, Program, Variables, strip};
+use super::program::{CompileError, EvaluationError, Program, Variables};
+use super::written::written;
 
 /// A value with expressions in it.
 #[derive(Debug)]
@@ -24,9 +25,9 @@ impl Template {
     pub fn compile(value: &Value, scope: &BTreeSet<String>) -> Result<Self, (String, CompileError)> {
         let at = |key: &str, (inner, error): (String, CompileError)| (format!("/{key}{inner}"), error);
         Ok(match value {
-            Value::String(text) => match strip(text) {
+            Value::String(text) => match written(text) {
                 Some(source) => {
-                    Self::Expression(Program::compile(source, scope).map_err(|error| (String::new(), error))?)
+                    Self::Expression(Program::compile(&source, scope).map_err(|error| (String::new(), error))?)
                 }
                 None => Self::Constant(value.clone()),
             },
@@ -63,6 +64,22 @@ impl Template {
                 Program::compile(text, scope).map(Self::Expression).map_err(|error| (String::new(), error))
             }
             _ => Self::compile(value, scope),
+        }
+    }
+
+    /// With a field more that stands for itself, whatever is written in it.
+    #[must_use]
+    pub fn with_constant(self, name: &str, value: Value) -> Self {
+        match self {
+            Self::Constant(Value::Object(mut fields)) => {
+                fields.insert(name.to_owned(), value);
+                Self::Constant(Value::Object(fields))
+            }
+            Self::Object(mut fields) => {
+                fields.push((name.to_owned(), Self::Constant(value)));
+                Self::Object(fields)
+            }
+            other => other,
         }
     }
 

@@ -51,7 +51,11 @@ fn to_number(number: &Num) -> Value {
     let from_text = |text: &str| serde_json::from_str::<Number>(text).map_or(Value::Null, Value::Number);
     match number {
         Num::Int(integer) => Value::from(*integer as i64),
-        Num::Float(float) => Number::from_f64(*float).map_or(Value::Null, Value::Number),
+        Num::Float(float) if float.is_nan() => Value::Null,
+        // jq shows infinity as the largest number.
+        Num::Float(float) => {
+            Number::from_f64(float.clamp(f64::MIN, f64::MAX)).map_or(Value::Null, Value::Number)
+        }
         Num::BigInt(big) => from_text(&big.to_string()),
         Num::Dec(text) => from_text(text),
     }

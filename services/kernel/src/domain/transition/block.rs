@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::sight::Sight;
 use super::{BYTES_MAX, Entered, Machine, Next, STEPS_MAX, check_schema};
 use crate::domain::command::Reject;
-use crate::domain::definition::{Directive, Function, Kind, Pointer, Target, Task};
+use crate::domain::definition::{Directive, Function, Kind, Pointer, Target, Task, Transform};
 use crate::domain::event::{Fact, Receipt};
 use crate::domain::fault::{Fault, SIZE_LIMIT, STEP_LIMIT, Standard};
 use crate::domain::state::{Activity, Frame, FrameId};
@@ -253,9 +253,22 @@ impl Machine<'_> {
         };
         check_schema(task.output.schema.as_ref(), &output, "the task's output")?;
         let Some(export) = &task.export else { return Ok((output, None)) };
-        let context = export.template.evaluate(&output, &sight(Some(&output)))?;
-        check_schema(export.schema.as_ref(), &context, "the exported context")?;
-        Ok((output, Some(Arc::new(context))))
+        let context = self.exported(export, &output, &sight(Some(&output)))?;
+        Ok((output, context))
+    }
+
+    /// The new context, if there is one. "It defaults to the expression that returns the existing context", which is then
+    /// validated as well.
+    pub(super) fn exported(
+        &self,
+        export: &Transform,
+        output: &Value,
+        sight: &Sight<'_>,
+    ) -> Result<Option<Arc<Value>>, Fault> {
+        let context = export.template.as_ref().map(|template| template.evaluate(output, sight)).transpose()?;
+        let current = context.as_ref().unwrap_or(&self.state.context);
+        check_schema(export.schema.as_ref(), current, "the exported context")?;
+        Ok(context.map(Arc::new))
     }
 
     fn follow(&mut self, list: FrameId, task: &Task, ending: Ending) {

@@ -49,7 +49,9 @@ impl Machine<'_> {
         let Some(item) = items.get(index as usize) else { return self.complete_step(step, value) };
         let variables = [(each.each.as_str(), item.clone()), (each.at.as_str(), json!(index))];
         if let Some(condition) = &each.condition {
-            let sight = Sight { frame: Some(step), own: &variables, ..Sight::of(self, &value) };
+            let task = self.task(&frame.pointer)?;
+            let around = Sight { frame: Some(step), task: Some(&task), raw_input: &frame.raw_input, ..Sight::of(self, &value) };
+            let sight = Sight { own: &variables, ..around };
             match condition.evaluate(&value, &sight) {
                 Ok(result) if holds(&result) => {}
                 Ok(_) => return self.complete_step(step, value),

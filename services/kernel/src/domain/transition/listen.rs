@@ -207,9 +207,8 @@ impl Machine<'_> {
         };
         check_schema(each.output.schema.as_ref(), &output, "the item's output")?;
         let Some(export) = &each.export else { return Ok((output, None)) };
-        let context = export.template.evaluate(&output, &Sight { output: Some(&output), ..sight })?;
-        check_schema(export.schema.as_ref(), &context, "the exported context")?;
-        Ok((output, Some(Arc::new(context))))
+        let context = self.exported(export, &output, &Sight { output: Some(&output), ..sight })?;
+        Ok((output, context))
     }
 
     fn listener_sight<'a>(&'a self, frame: &'a Frame, task: &'a Task, own: &'a [(&'a str, Value)]) -> Sight<'a> {

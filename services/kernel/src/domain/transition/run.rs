@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Entered, Machine};
 use crate::domain::command::{Reject, Run};
-use crate::domain::definition::SubWorkflow;
+use crate::domain::definition::{Kind, SubWorkflow};
 use crate::domain::effect::{Effect, StartChild};
 use crate::domain::fault::{Fault, Standard};
 use crate::domain::state::{Activity, Frame};
@@ -61,7 +61,8 @@ impl Machine<'_> {
         let frame = self.child(key)?;
         // The error names the child's own pointer; here it is the step's.
         let outcome = outcome.map_err(|fault| Fault { instance: None, ..fault });
-        self.finish(&frame, outcome)
+        let silent = matches!(&self.task(&frame.pointer)?.kind, Kind::Run(SubWorkflow { silent: true, .. }));
+        self.finish(&frame, if silent { outcome.map(|_| Value::Null) } else { outcome })
     }
 }
 

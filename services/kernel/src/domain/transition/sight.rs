@@ -1,12 +1,17 @@
 //! The variables that an expression sees: `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime` as the
 //! specification names them, and those of the loops and catches around it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use super::Machine;
-use crate::domain::definition::Task;
-use crate::domain::expression::Variables;
+use crate::domain::definition::{POLICIES, Task};
+use crate::domain::expression::{AUTHORIZATION, Variables};
 use crate::domain::state::{Activity, FrameId};
+
+/// What stands for a parameter that must not be known.
+const HIDDEN: &str = "***";
 
 /// What is in sight at one place.
 pub(super) struct Sight<'a> {
@@ -40,6 +45,7 @@ impl Variables for Sight<'_> {
                 extended => extended,
             },
             "workflow" => self.workflow_descriptor(),
+            AUTHORIZATION => self.authorization(),
             "runtime" => json!({
                 "name": "orrery", "version": env!("CARGO_PKG_VERSION"), "metadata": {}
             }),
@@ -68,6 +74,27 @@ impl<'a> Sight<'a> {
             at = frame.parent;
         }
         Value::Null
+    }
+
+    /// What a call authenticated with, to what comes after it. The parameter is known here only where it stands in the call's
+    /// own arguments: a secret or a token got for the call never comes into the journal (K-10).
+    fn authorization(&self) -> Value {
+        let frame = self.frame.and_then(|id| self.machine.state.frames.get(&id));
+        let Some(Activity::Call { arguments, .. }) = frame.map(|frame| &frame.activity) else { return Value::Null };
+        let policy = POLICIES.into_iter().find_map(|at| arguments.pointer(at));
+        let Some((name, properties)) = policy.and_then(Value::as_object).and_then(|it| it.iter().next()) else {
+            return Value::Null;
+        };
+        let text = |field: &str| properties.get(field).and_then(Value::as_str);
+        let (scheme, parameter) = match name.as_str() {
+            "basic" => {
+                let pair = text("username").zip(text("password"));
+                ("Basic", pair.map(|(name, password)| BASE64.encode(format!("{name}:{password}"))))
+            }
+            "digest" => ("Digest", None),
+            _ => ("Bearer", text("token").map(str::to_owned)),
+        };
+        json!({ "scheme": scheme, "parameter": parameter.unwrap_or_else(|| HIDDEN.to_owned()) })
     }
 
     pub fn task_descriptor(&self) -> Value {

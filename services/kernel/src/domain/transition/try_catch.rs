@@ -13,7 +13,7 @@ use super::{Entered, Machine};
 use crate::domain::command::Reject;
 use crate::domain::definition::{Backoff, Catch, ErrorFilter, Kind, Pointer, RetryPolicy, Task};
 use crate::domain::event::Fact;
-use crate::domain::expression::Program;
+use crate::domain::expression::{EvaluationError, Program};
 use crate::domain::fault::Fault;
 use crate::domain::state::{Activity, Frame, FrameId, Phase};
 
@@ -78,10 +78,17 @@ impl Machine<'_> {
         let Activity::Try { phase: Phase::Body, retries } = frame.activity else { return Ok(Some(error)) };
         let task = self.task(&frame.pointer)?;
         let Kind::Try { catch, .. } = &task.kind else { return Ok(Some(error)) };
-        let own = [(catch.variable.as_str(), error.to_value())];
-        let sight = self.try_sight(&frame, &task, &own);
-        if !matches(&catch.filter, &error) || !allowed(&catch.when, &catch.except_when, &frame, &sight) {
+        // A policy of `use.retries` stands apart from the `try` and knows the error by its default name.
+        let own = [(catch.variable.as_str(), error.to_value()), ("error", error.to_value())];
+        let known = if catch.retry.as_ref().is_some_and(|policy| policy.shared) { 2 } else { 1 };
+        let sight = self.try_sight(&frame, &task, own.get(..known).unwrap_or_default());
+        if !matches(&catch.filter, &error) {
             return Ok(Some(error));
+        }
+        match allowed(&catch.when, &catch.except_when, &frame, &sight) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Some(error)),
+            Err(error) => return Ok(Some(Fault::from(error).at(&frame.pointer))),
         }
         let retry_at = match &catch.retry {
             Some(policy) => match self.retry_at(policy, &frame, retries, &sight) {
@@ -119,7 +126,7 @@ impl Machine<'_> {
         sight: &Sight<'_>,
     ) -> Result<Option<UnixMillis>, Fault> {
         let spent = policy.attempts_max.is_some_and(|most| retries >= most);
-        if spent || !allowed(&policy.when, &policy.except_when, frame, sight) {
+        if spent || !allowed(&policy.when, &policy.except_when, frame, sight)? {
             return Ok(None);
         }
         let delay = match &policy.delay {
@@ -163,15 +170,20 @@ fn backoff(kind: Backoff, delay: Duration, retries: u32) -> Duration {
 
 fn matches(filter: &ErrorFilter, error: &Fault) -> bool {
     let same = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|it| found == Some(it));
-    same(&filter.kind, Some(&error.kind))
+    filter.kind.as_deref().is_none_or(|kind| error.is_of(kind))
         && filter.status.is_none_or(|status| status == error.status)
         && same(&filter.instance, error.instance.as_deref())
         && same(&filter.title, error.title.as_deref())
         && same(&filter.detail, error.detail.as_deref())
 }
 
-/// Conditions of a catch or a policy. One that cannot be evaluated does not hold, so that the error itself is not hidden.
-fn allowed(when: &Option<Program>, except: &Option<Program>, frame: &Frame, sight: &Sight<'_>) -> bool {
-    let holds = |program: &Program| program.evaluate(&frame.input, sight).is_ok_and(|value| holds(&value));
-    when.as_ref().is_none_or(holds) && !except.as_ref().is_some_and(holds)
+/// Conditions of a catch or a policy. "When the evaluation of an expression fails, runtimes must raise an error".
+fn allowed(
+    when: &Option<Program>,
+    except: &Option<Program>,
+    frame: &Frame,
+    sight: &Sight<'_>,
+) -> Result<bool, EvaluationError> {
+    let holds = |program: &Program| program.evaluate(&frame.input, sight).map(|value| holds(&value));
+    Ok(when.as_ref().map_or(Ok(true), holds)? && !except.as_ref().map_or(Ok(false), holds)?)
 }

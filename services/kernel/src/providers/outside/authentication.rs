@@ -6,12 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::challenge::Challenge;
 use super::exchange::{Request, Response};
 use super::token::{TokenPolicy, Tokens};
 use super::{Errand, OutwardCalls};
+use crate::domain::definition::POLICIES;
 use crate::domain::fault::{Fault, Standard};
 use crate::providers::Failure;
 
@@ -88,6 +89,27 @@ impl OutwardCalls {
     /// What a call authenticates with where it is not HTTP: the policy's scheme and its properties.
     pub(super) fn login(&self, errand: &Errand<'_>) -> Result<Option<(String, Value)>, Failure> {
         named(errand, errand.arguments.get("authentication"))
+    }
+}
+
+impl OutwardCalls {
+    /// `$authorization` (DSL, "Authorization Descriptor"): the scheme that the call's policy resolves to, and its parameter. What
+    /// a digest answers depends on a challenge that has not come yet.
+    pub(super) async fn authorization(&self, errand: &Errand<'_>) -> Result<Value, Failure> {
+        let policy = POLICIES.into_iter().find_map(|at| errand.arguments.pointer(at));
+        let Some(scheme) = scheme(errand, policy)? else { return Ok(Value::Null) };
+        let (scheme, parameter) = match scheme {
+            Scheme::Basic(Person { username, password }) => {
+                ("Basic", Some(STANDARD.encode(format!("{username}:{password}"))))
+            }
+            Scheme::Bearer(token) => ("Bearer", Some(token)),
+            Scheme::Digest(_) => ("Digest", None),
+            Scheme::Token(policy) => {
+                let tokens = &self.credentials.tokens;
+                ("Bearer", Some(tokens.get(&self.exchange, errand.tenant, &policy, errand.deadline).await?))
+            }
+        };
+        Ok(json!({ "scheme": scheme, "parameter": parameter }))
     }
 }
 

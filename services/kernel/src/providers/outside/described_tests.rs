@@ -197,7 +197,7 @@ async fn a_message_goes_to_the_channel_of_a_nats_server() {
     let fault = made(&outside, &greet("greet", "wrong")).await.unwrap_err();
     assert!(fault.kind.ends_with("/authentication"), "{fault:?}");
     // The rules of hosts hold for NATS as well.
-    let mut closed = KernelConfig::embedded(None);
+    let mut closed = KernelConfig::embedded(None, None);
     closed.http.deny = vec!["127.0.0.0/8".parse().unwrap()];
     closed.http.allow.clear();
     let fault = made(&OutwardCalls::new(&closed).unwrap(), &greet("greet", "x")).await.unwrap_err();

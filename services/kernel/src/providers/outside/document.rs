@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use orrery_types::Sha256Digest;
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,8 +18,11 @@ use super::{Errand, OutwardCalls};
 use crate::domain::definition;
 use crate::domain::fault::{Fault, Standard};
 use crate::providers::Failure;
+use crate::resources::Fetch;
 
 const KEPT_MAX: usize = 64;
+/// How long getting what a definition takes from elsewhere may take.
+const FETCH: Duration = Duration::from_secs(30);
 const KEPT_FOR: Duration = Duration::from_secs(300);
 /// References that lead to references.
 const HOPS_MAX: usize = 16;
@@ -96,6 +100,20 @@ impl OutwardCalls {
         let document = Arc::new(Document { root, url });
         self.documents.keep(key, document.clone());
         Ok(document)
+    }
+}
+
+/// What definitions take from elsewhere is got once, when they are deployed.
+#[async_trait]
+impl Fetch for OutwardCalls {
+    async fn fetch(&self, uri: &str) -> Result<String, String> {
+        let reason = |failure: Failure| failure.fault.detail.unwrap_or(failure.fault.kind);
+        let url = url_of(Some(&Value::from(uri))).map_err(reason)?;
+        let response = self.exchange.send(Request::get(url.clone()), Instant::now() + FETCH).await.map_err(reason)?;
+        if !response.status.is_success() {
+            return Err(format!("{} answered {}", host(&url), response.status));
+        }
+        String::from_utf8(response.body.to_vec()).map_err(|_| format!("{} gave no text", host(&url)))
     }
 }
 

@@ -73,7 +73,7 @@ impl OutwardCalls {
 }
 
 /// An answer outside the range that the call takes: "an error of type communication with the status".
-fn refused(request: &Request, response: &Response) -> Fault {
+pub(super) fn refused(request: &Request, response: &Response) -> Fault {
     let reason = response.status.canonical_reason().unwrap_or("an error");
     let text = match content::decode(response) {
         Ok(Value::Null) | Err(_) => String::new(),

@@ -1,8 +1,9 @@
-//! Calls that leave the platform: HTTP, OpenAPI, AsyncAPI, scripts and shells. Needs configuration alone, neither bus nor
+//! Calls that leave the platform: HTTP, OpenAPI, AsyncAPI, agents, scripts and shells. Needs configuration alone, neither bus nor
 //! database.
 //!
 //! Secrets become values here and nowhere else (K-10), and whatever goes back to the workflow has them masked.
 
+mod a2a;
 mod asyncapi;
 mod authentication;
 mod challenge;
@@ -10,6 +11,8 @@ mod content;
 mod document;
 mod exchange;
 mod http;
+mod jsonrpc;
+mod mcp;
 mod network;
 mod openapi;
 mod process;
@@ -31,7 +34,7 @@ pub use secrets::SecretsConfig;
 use self::authentication::Credentials;
 use self::document::Documents;
 use self::exchange::Exchange;
-use self::secrets::{Mask, Secrets};
+use self::secrets::{Mask, Opened, Secrets};
 use super::{Failure, Provider};
 use crate::config::KernelConfig;
 use crate::domain::command::{Reply, Run};
@@ -84,6 +87,8 @@ impl OutwardCalls {
             Target::Outward(Outward::Http) => self.http(errand).await,
             Target::Outward(Outward::Openapi) => self.openapi(errand).await,
             Target::Outward(Outward::Asyncapi) => self.asyncapi(errand).await,
+            Target::Outward(Outward::A2a) => self.a2a(errand).await,
+            Target::Outward(Outward::Mcp) => self.mcp(errand).await,
             Target::Outward(Outward::Script | Outward::Shell) => self.process(errand).await,
             Target::Platform(function) => {
                 let message = format!("{} does not leave the platform", function.name());
@@ -98,15 +103,22 @@ impl Provider for OutwardCalls {
     /// The whole of the step's time is the attempt's: what may not be sent twice must not be given up early.
     async fn call(&self, run: &Run, call: &Call, _deadline: UnixMillis) -> Result<Reply, Failure> {
         let tenant = run.tenant.as_str();
-        let opened = self.secrets.open(tenant, call).await?;
+        let mut opened = self.secrets.open(tenant, call).await?;
         let left: Duration = call.deadline_at.since(UnixMillis::now());
+        let deadline = Instant::now() + left;
+        let late: Vec<_> = call.sealed.expressions.iter().filter(|it| it.rests_on_authorization()).collect();
+        if !late.is_empty() {
+            let Opened { arguments, secrets, mask } = &opened;
+            let authorization = self.authorization(&Errand { call, arguments, secrets, tenant, mask, deadline }).await?;
+            late.into_iter().try_for_each(|expression| opened.fill_in(expression, &authorization))?;
+        }
         let errand = Errand {
             call,
             arguments: &opened.arguments,
             secrets: &opened.secrets,
             tenant,
             mask: &opened.mask,
-            deadline: Instant::now() + left,
+            deadline,
         };
         match self.perform(&errand).await {
             Ok(output) => Ok(Reply { output: opened.mask.value(output), decisions: Vec::new() }),

@@ -137,8 +137,8 @@ struct Finished {
 impl OutwardCalls {
     pub(super) async fn process(&self, errand: &Errand<'_>) -> Result<Value, Failure> {
         let Some(sandbox) = &self.sandbox else {
-            let detail = "no sandbox is configured, without which this kernel runs no scripts and no shells: an operator \
-                          can name one under `kernel.sandbox`";
+            let detail = "no sandbox is configured, without which this kernel runs no scripts and no shells: name one with \
+                          `orrery workflow run --sandbox`, or under `kernel.sandbox` in a service's configuration";
             return Err(Failure::last(Fault::new(Standard::Configuration, detail)));
         };
         let arguments = errand.arguments;

@@ -6,7 +6,7 @@ use super::*;
 fn sandboxed(change: impl FnOnce(&mut SandboxConfig)) -> OutwardCalls {
     let mut sandbox = SandboxConfig::new("/usr/bin/bwrap".into());
     change(&mut sandbox);
-    OutwardCalls::new(&KernelConfig { sandbox: Some(sandbox), ..KernelConfig::embedded(None) }).unwrap()
+    OutwardCalls::new(&KernelConfig { sandbox: Some(sandbox), ..KernelConfig::embedded(None, None) }).unwrap()
 }
 
 async fn shell(outside: &OutwardCalls, command: &str, more: Value) -> Result<Value, Fault> {

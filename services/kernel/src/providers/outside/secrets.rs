@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::domain::effect::Call;
+use crate::domain::expression::SealedExpression;
 use crate::domain::fault::{Fault, Standard};
 use crate::providers::Failure;
 
@@ -44,6 +45,23 @@ pub struct Opened {
     pub mask: Mask,
 }
 
+impl Opened {
+    /// Puts the value of an expression into its place.
+    pub fn fill_in(&mut self, expression: &SealedExpression, authorization: &Value) -> Result<(), Failure> {
+        let value = expression.open(&self.secrets, authorization);
+        let value = value.map_err(|detail| Failure::last(Fault::new(Standard::Expression, detail)))?;
+        // What an expression made of a secret is one as well, for example `"user:password" | @base64`. Without any, what
+        // the call authenticates with stands in its arguments for all to see.
+        if self.secrets.as_object().is_some_and(|secrets| !secrets.is_empty()) {
+            self.mask.hide(&value);
+        }
+        if let Some(place) = self.arguments.pointer_mut(&expression.at) {
+            *place = value;
+        }
+        Ok(())
+    }
+}
+
 impl Secrets {
     /// From these places.
     pub fn new(config: SecretsConfig) -> Self {
@@ -57,19 +75,14 @@ impl Secrets {
             secrets.insert(name.clone(), self.read(tenant, name).await?);
         }
         let secrets = Value::Object(secrets);
-        let mut arguments = call.arguments.clone();
+        let arguments = call.arguments.clone();
         let mut mask = Mask::default();
         mask.hide(&secrets);
-        for expression in &call.sealed.expressions {
-            let value =
-                expression.open(&secrets).map_err(|detail| Failure::last(Fault::new(Standard::Expression, detail)))?;
-            // What an expression made of a secret is one as well, for example `"user:password" | @base64`.
-            mask.hide(&value);
-            if let Some(place) = arguments.pointer_mut(&expression.at) {
-                *place = value;
-            }
+        let mut opened = Opened { arguments, secrets, mask };
+        for expression in call.sealed.expressions.iter().filter(|it| !it.rests_on_authorization()) {
+            opened.fill_in(expression, &Value::Null)?;
         }
-        Ok(Opened { arguments, secrets, mask })
+        Ok(opened)
     }
 
     /// "If a workflow attempts to access a secret to which it does not have access rights or which does not exist, runtimes

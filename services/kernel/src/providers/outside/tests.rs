@@ -166,7 +166,7 @@ impl Site {
 }
 
 fn outside() -> OutwardCalls {
-    OutwardCalls::new(&KernelConfig::embedded(None)).unwrap()
+    OutwardCalls::new(&KernelConfig::embedded(None, None)).unwrap()
 }
 
 fn run() -> Run {
@@ -367,7 +367,7 @@ async fn a_server_calls_no_address_that_is_not_public_by_whatever_name() {
         assert_eq!((fault.status, fault.title.as_deref()), (403, Some("policy_denied")), "{uri}: {fault:?}");
     }
     // A redirect leads no further than a call.
-    let mut config = KernelConfig::embedded(None);
+    let mut config = KernelConfig::embedded(None, None);
     config.http.deny = vec!["localhost".parse().unwrap()];
     let uri = site.url(&format!("/away?{}", site.port));
     let call = call(Outward::Http, json!({ "method": "get", "endpoint": { "uri": uri }, "redirect": true }));
@@ -436,7 +436,7 @@ async fn secrets_are_opened_at_the_edge_and_masked_behind_it() {
     std::fs::create_dir_all(folder.path().join("acme")).unwrap();
     std::fs::write(folder.path().join("acme/key"), "hunter2-hunter2\n").unwrap();
     std::fs::write(folder.path().join("acme/login"), r#"{"username":"ann","password":"correct horse"}"#).unwrap();
-    let outside = OutwardCalls::new(&KernelConfig::embedded(Some(folder.path().to_owned()))).unwrap();
+    let outside = OutwardCalls::new(&KernelConfig::embedded(Some(folder.path().to_owned()), None)).unwrap();
     let arguments = json!({
         "method": "get", "output": "response", "query": { "key": null }, "headers": { "x-key": null },
         "endpoint": { "uri": site.url("/echo"), "authentication": { "basic": { "use": "login" } } },
@@ -477,3 +477,9 @@ mod described;
 
 #[path = "process_tests.rs"]
 mod process;
+
+#[path = "authorization_tests.rs"]
+mod authorization;
+
+#[path = "agents_tests.rs"]
+mod agents;

@@ -191,7 +191,7 @@ fn expressions_on_secrets_leave_the_domain_unevaluated() {
     assert_eq!(call.sealed.secrets, ["apiKey"]);
     let [expression] = call.sealed.expressions.as_slice() else { panic!("{:?}", call.sealed) };
     assert_eq!((expression.at.as_str(), &expression.input), ("/headers/Authorization", &json!({ "id": 7 })));
-    assert_eq!(expression.open(&json!({ "apiKey": "k" })), Ok(json!("Key k-7")));
+    assert_eq!(expression.open(&json!({ "apiKey": "k" }), &Value::Null), Ok(json!("Key k-7")));
     let kept = bench
         .state
         .frames
@@ -221,4 +221,79 @@ fn secrets_out_of_their_place_are_refused() {
     ] {
         assert!(problems(body).contains(reason), "{body}: {}", problems(body));
     }
+}
+
+/// DSL, "Runtime expression arguments": "secrets can only be used in the `input.from` runtime expression".
+#[test]
+fn an_input_that_rests_on_a_secret_reaches_the_arguments_and_nothing_else() {
+    for from in ["'${ {id: .id, key: $secrets.apiKey} }'", "{id: '${ .id }', key: 'k-${ $secrets.apiKey }'}"] {
+        let body = format!(
+            "use: {{secrets: [apiKey]}}\ndo:\n  - b:\n      input: {{schema: {{document: {{required: [id]}}}}, from: {from}}}\n      call: http\n      with:\n        method: get\n        endpoint: https://x.example/{{id}}\n        headers: {{X-Key: '${{ .key }}', X-Id: 'id ${{ $input.id }}', X-Plain: plain}}\n"
+        );
+        let bench = Bench::run(&body, json!({ "id": 7 }));
+        let call = only_call(&bench);
+        assert_eq!(call.arguments["headers"], json!({ "X-Key": null, "X-Id": null, "X-Plain": "plain" }));
+        let opened = |at: &str| {
+            let found = call.sealed.expressions.iter().find(|it| it.at == at).unwrap();
+            found.open(&json!({ "apiKey": "k" }), &Value::Null).unwrap()
+        };
+        assert_eq!(opened("/endpoint/uri"), json!("https://x.example/7"));
+        assert_eq!(opened("/headers/X-Id"), json!("id 7"));
+        assert!(["k", "k-k"].contains(&opened("/headers/X-Key").as_str().unwrap()), "{from}");
+    }
+}
+
+/// DSL, "Runtime expression arguments": `$authorization` in `output.as` and `export.as`. What is a secret stays one.
+#[test]
+fn what_comes_after_a_call_sees_what_it_authenticated_with() {
+    for (policy, expected) in [
+        ("authentication: {bearer: {token: '${ .token }'}}", json!({ "scheme": "Bearer", "parameter": "abc" })),
+        ("authentication: {basic: {username: ann, password: p}}", json!({ "scheme": "Basic", "parameter": "YW5uOnA=" })),
+        ("authentication: {bearer: {token: '${ $secrets.s }'}}", json!({ "scheme": "Bearer", "parameter": "***" })),
+        ("authentication: {basic: {use: s}}", json!({ "scheme": "Basic", "parameter": "***" })),
+        ("", Value::Null),
+    ] {
+        let body = format!(
+            "use: {{secrets: [s]}}\ndo:\n  - a:\n      call: http\n      with:\n        method: get\n        endpoint:\n          uri: https://x.example\n          {policy}\n      output: {{as: '$authorization'}}\n      export: {{as: '$authorization'}}\n  - b: {{set: {{output: '${{ . }}', context: '${{ $context }}', now: '${{ $authorization }}'}}}}\n"
+        );
+        let mut bench = Bench::run(&body, json!({ "token": "abc" }));
+        bench.answer(json!("content")).unwrap();
+        assert_eq!(bench.output(), json!({ "output": expected, "context": expected, "now": null }), "{policy}");
+    }
+}
+
+/// DSL reference, examples of "A2A Call" and "MCP Transport".
+#[test]
+fn agents_and_tool_servers_are_called_over_http() {
+    let a2a = "do:\n  - r:\n      call: a2a\n      with:\n        method: message/send\n        agentCard: {endpoint: 'https://example.com/.well-known/agent-card.json'}\n        parameters: {message: {parts: [{kind: text, text: '${ .text }'}]}}\n";
+    let called = only_call(&Bench::run(a2a, json!({ "text": "Hi" })));
+    assert_eq!(called.arguments["agentCard"]["uri"], "https://example.com/.well-known/agent-card.json");
+    assert_eq!(called.arguments["parameters"]["message"]["parts"][0]["text"], "Hi");
+    let mcp = "do:\n  - r: {call: mcp, with: {method: tools/list, transport: {http: {endpoint: 'https://{host}/mcp', headers: {k: v}}}}}\n";
+    let called = only_call(&Bench::run(mcp, json!({ "host": "mcp.contoso.com" })));
+    assert_eq!(called.arguments["endpoint"]["uri"], "https://mcp.contoso.com/mcp");
+    for (body, reason) in [
+        ("do: [{r: {call: mcp, with: {method: tools/list, transport: {stdio: {command: npx}}}}}]\n", "over HTTP"),
+        (
+            "do: [{r: {call: mcp, with: {method: tools/list, timeout: {seconds: -1}, transport: {http: {endpoint: 'https://x'}}}}}]\n",
+            "not a duration",
+        ),
+        ("do: [{r: {call: a2a, with: {method: tasks/get, parameters: {id: x}}}}]\n", "needs `agentCard` or `server`"),
+    ] {
+        assert!(problems(body).contains(reason), "{body}: {}", problems(body));
+    }
+}
+
+/// DSL reference, "Run": `echo "Hello, ${ .user.name }"` holds an expression; what the code of a script holds is the script's.
+#[test]
+fn a_command_holds_expressions_and_code_does_not() {
+    let body = "do:\n  - a: {run: {shell: {command: 'echo \"Hello, ${ .name }\" ${HOME}'}}}\n";
+    let called = only_call(&Bench::run(body, json!({ "name": "Ann" })));
+    assert_eq!(called.arguments["command"], "echo \"Hello, Ann\" ${HOME}");
+    let code = "console.log(`${ name } ${.5 + 1}`)";
+    let body = format!("do:\n  - a: {{run: {{script: {{language: js, code: '{code}', arguments: ['${{ .name }}']}}}}}}\n");
+    let called = only_call(&Bench::run(&body, json!({ "name": "Ann" })));
+    assert_eq!((&called.arguments["code"], &called.arguments["arguments"]), (&json!(code), &json!(["Ann"])));
+    let body = "do:\n  - a: {run: {script: {language: js, code: '${ .code }'}}}\n";
+    assert_eq!(only_call(&Bench::run(body, json!({ "code": "1" }))).arguments["code"], "1");
 }

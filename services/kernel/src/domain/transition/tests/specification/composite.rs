@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use crate::domain::command::Command;
+use crate::domain::effect::Effect;
 use crate::domain::transition::tests::harness::{Bench, nothing};
 
 /// Feature "Task With Sequential Sub Tasks".
@@ -85,5 +87,34 @@ fn exit_leaves_the_scope_and_end_the_workflow() {
     };
     for (then, n) in [("continue", 12), ("exit", 11), ("end", 1), ("b", 12)] {
         assert_eq!(Bench::run(&body(then), nothing()).output(), json!({"n": n}), "{then}");
+    }
+}
+
+/// "`at`: Defaults to `index`", in an inner loop as well; both hide the outer loop's.
+#[test]
+fn an_inner_loop_has_the_same_defaults_as_the_one_around_it() {
+    let body = "do:\n  - outer:\n      for: {in: '[10, 20]'}\n      do:\n        - inner:\n            for: {in: '[1, 2]'}\n            do:\n              - s: {set: {seen: '${ .seen + [[$item, $index]] }'}}\n        - after: {set: {seen: '${ .seen + [[$item, $index]] }'}}\n";
+    let seen = json!([[1, 0], [2, 1], [10, 0], [1, 0], [2, 1], [20, 1]]);
+    assert_eq!(Bench::run(body, nothing()).output(), json!({ "seen": seen }));
+}
+
+/// "Task definition": `$task` is known in all of it, and `while` is a part of it.
+#[test]
+fn the_condition_of_a_loop_knows_its_task() {
+    let body = "do:\n  - l: {for: {in: '[1, 2]'}, while: '$task.name == \"l\" and $index < 1', do: [{s: {set: {n: '${ $item }'}}}]}\n";
+    assert_eq!(Bench::run(body, nothing()).output(), json!({"n": 1}));
+}
+
+/// "`none`: Does not output anything."
+#[test]
+fn a_sub_workflow_may_give_nothing() {
+    for (wanted, output) in [("stdout", json!({"n": 1})), ("none", json!(null))] {
+        let body = format!(
+            "do:\n  - r: {{run: {{workflow: {{namespace: a, name: b, version: 1.0.0}}, return: {wanted}}}}}\n"
+        );
+        let mut bench = Bench::run(&body, nothing());
+        let Some(Effect::StartChild(child)) = bench.effects.last().cloned() else { panic!("{:?}", bench.effects) };
+        bench.send(Command::ChildFinished { key: child.key, outcome: Ok(json!({"n": 1})) }).unwrap();
+        assert_eq!(bench.output(), output, "{wanted}");
     }
 }

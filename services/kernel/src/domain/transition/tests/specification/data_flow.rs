@@ -55,3 +55,16 @@ fn the_raw_input_is_validated() {
     let bench = Bench::run(body, nothing());
     assert_eq!(bench.fault().kind, "https://serverlessworkflow.io/spec/1.0.0/errors/validation");
 }
+
+/// "It evaluates the transformed task output and defaults to the expression that returns the existing context"; "the exported
+/// context is validated against the `export.schema` property".
+#[test]
+fn a_context_that_stays_is_validated_too() {
+    let body = |schema: &str| {
+        format!("do:\n  - a: {{set: {{x: 1}}, export: {{schema: {{document: {schema}}}}}}}\n  - b: {{set: '${{ $context }}'}}\n")
+    };
+    assert_eq!(Bench::run(&body("{required: [id]}"), json!({"id": 7})).output(), json!({"id": 7}));
+    let bench = Bench::run(&body("{required: [other]}"), json!({"id": 7}));
+    assert_eq!(bench.fault().kind, "https://serverlessworkflow.io/spec/1.0.0/errors/validation");
+    assert_eq!(bench.fault().instance.as_deref(), Some("/do/0/a"));
+}

@@ -85,3 +85,47 @@ fn a_catch_has_conditions_over_the_error() {
     assert_ne!(run("when: $it.status == 404"), caught);
     assert_ne!(run("exceptWhen: $it.status == 418"), caught);
 }
+
+/// The standard types have had other names, which the conformance features and an example of "Try" still use.
+#[test]
+fn a_standard_type_is_the_same_under_each_of_its_names() {
+    let before = "https://serverlessworkflow.io/dsl/errors/types/timeout";
+    let example = "https://serverlessworkflow.io.io/dsl/errors/types/timeout";
+    let now = "https://serverlessworkflow.io/spec/1.0.0/errors/timeout";
+    let caught = |raised: &str, wanted: &str| {
+        let body = format!(
+            "do:\n  - t: {{try: [{{r: {{raise: {{error: {{type: '{raised}', status: 408}}}}}}}}], catch: {{errors: {{with: {{type: '{wanted}'}}}}, do: [{{h: {{set: '${{ $error.type }}'}}}}]}}}}\n"
+        );
+        Bench::run(&body, nothing()).state.status
+    };
+    for raised in [before, example, now] {
+        for wanted in [before, example, now] {
+            let kept = crate::domain::state::Status::Completed(std::sync::Arc::new(json!(raised)));
+            assert_eq!(caught(raised, wanted), kept, "{raised} {wanted}");
+        }
+        assert_ne!(caught(raised, "https://e.com/timeout").to_owned(), caught(raised, now));
+    }
+}
+
+/// "When the evaluation of an expression fails, runtimes **must** raise an error", in the conditions of a `catch` too.
+#[test]
+fn a_condition_of_a_catch_that_fails_raises_an_expression_error() {
+    for catch in ["when: .a | error", "exceptWhen: .a | error", "retry: {when: .a | error}", "retry: {exceptWhen: .a | error}"] {
+        let body = format!(
+            "do:\n  - t: {{try: [{{r: {{raise: {{error: {{type: 'https://e.com/x', status: 418}}}}}}}}], catch: {{{catch}, do: [{{h: {{set: {{x: 1}}}}}}]}}}}\n"
+        );
+        let bench = Bench::run(&body, nothing());
+        assert_eq!(bench.fault().kind, format!("{STANDARD}/expression"), "{catch}");
+        assert_eq!(bench.fault().instance.as_deref(), Some("/do/0/t"), "{catch}");
+    }
+}
+
+/// "`as`: The name of the runtime expression variable to save the error as. Defaults to 'error'": a policy of `use.retries` knows
+/// the error by the default, whatever the `try` that names it calls it.
+#[test]
+fn a_shared_policy_knows_the_error() {
+    let body = "use: {retries: {often: {when: $error.status == 418, delay: PT1S, limit: {attempt: {count: 2}}}}}\ndo:\n  - t: {try: [{r: {raise: {error: {type: 'https://e.com/x', status: 418}}}}], catch: {as: it, retry: often}}\n";
+    let mut bench = Bench::run(body, nothing());
+    assert_eq!((bench.wait(), bench.wait()), (1_000, 1_000));
+    assert_eq!(bench.fault().status, 418);
+}

@@ -1,0 +1,64 @@
+# What jq has and the library of `jaq` has not, or has otherwise (jq manual, version 1.7).
+
+def debug: .;
+def debug(msgs): .;
+def gamma: lgamma;
+
+def toarray: if type == "array" then . else [.] end;
+def isvalid(f): try (f | true) catch false;
+def ascii: [.] | implode;
+def date: todate;
+def dateadd(u; n): . + n;
+def datesub(u; n): . - n;
+
+def ltrimstr($s): if type == "string" and ($s | type) == "string" and startswith($s) then .[($s | length):] else . end;
+def rtrimstr($s):
+  if type == "string" and ($s | type) == "string" and endswith($s) and $s != "" then .[:length - ($s | length)] else . end;
+def join($s):
+  reduce .[] as $x (null;
+    (if . == null then "" else . + $s end)
+    + ($x | if . == null then "" elif type == "string" then . elif type == "number" or type == "boolean" then tojson
+            else error("cannot join with \(type)") end))
+  // "";
+
+def IN(s): any(s == .; .);
+def IN(source; s): any(source == s; .);
+def INDEX(stream; f): reduce stream as $row ({}; .[$row | f | tostring] = $row);
+def INDEX(f): INDEX(.[]; f);
+def leaf_paths: paths(scalars);
+
+def delpaths($paths):
+  reduce ($paths | unique | reverse)[] as $path (.;
+    if $path == [] then null elif getpath($path[:-1]) == null then . else getpath($path) |= empty end);
+def del(f): delpaths([path(f)]);
+def walk(f): def w: if type == "object" then map_values(w) elif type == "array" then map(w) else . end | f; w;
+
+def from_entries:
+  reduce .[] as $x ({};
+    . + {($x | if .key == null then .k // .name // .Name // .K // .Key else .key end
+             | if type == "string" then . else tojson end):
+         ($x | if has("value") then .value elif has("v") then .v else .Value end)});
+def with_entries(f): to_entries | map(f) | from_entries;
+
+def tostream: path(def r: (.[]? | r), .; r) as $p | getpath($p) | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);
+def fromstream(f):
+  {x: null, e: false} as $init
+  | foreach f as $i ($init;
+      if .e then $init else . end
+      | if $i | length == 2 then setpath(["e"]; $i[0] | length == 0) | setpath(["x"] + $i[0]; $i[1])
+        else setpath(["e"]; $i[0] | length == 1) end;
+      if .e then .x else empty end);
+def truncate_stream(stream):
+  . as $n | null | stream | . as $input | if (.[0] | length) > $n then setpath([0]; .[0][$n:]) else empty end;
+
+def @csv:
+  map(if type == "string" then "\"" + (. / "\"" | join("\"\"")) + "\""
+      elif . == null then "" elif type == "number" or type == "boolean" then tojson
+      else error("\(type) cannot stand in a row of CSV") end)
+  | join(",");
+def @tsv:
+  map(if type == "string"
+      then . / "\\" | join("\\\\") | . / "\t" | join("\\t") | . / "\n" | join("\\n") | . / "\r" | join("\\r")
+      elif . == null then "" elif type == "number" or type == "boolean" then tojson
+      else error("\(type) cannot stand in a row of TSV") end)
+  | join("\t");

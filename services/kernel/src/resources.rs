@@ -55,12 +55,7 @@ async fn off_thread<T: Send + 'static>(
     })
 }
 
-async fn bring_in(
-    source: &mut Source,
-    external: &External,
-    fetch: &dyn Fetch,
-    brought: usize,
-) -> Result<(), String> {
+async fn bring_in(source: &mut Source, external: &External, fetch: &dyn Fetch, brought: usize) -> Result<(), String> {
     if brought > EXTERNALS_MAX {
         return Err(format!("a definition may take {EXTERNALS_MAX} things from elsewhere"));
     }

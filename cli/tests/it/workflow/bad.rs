@@ -23,14 +23,42 @@ fn what_is_not_a_definition_is_refused_with_its_place() {
         ("too long", vec![b'x'; 3 * 1024 * 1024], 1, "longer than"),
         ("two documents", format!("{head}do: []\n---\n{head}do: []\n").into_bytes(), 3, "not several"),
         ("a key twice", format!("{head}do: []\ndo: []\n").into_bytes(), 3, "stands twice"),
+        ("a NUL", format!("{head}do: []\0garbage\n").into_bytes(), 2, "NUL"),
+        (
+            "a duration of less than nothing",
+            format!("{head}do:\n  - a: {{wait: {{seconds: -1}}}}\n").into_bytes(),
+            3,
+            "not a duration",
+        ),
+        (
+            "an expression that nests without end",
+            format!("{head}do:\n  - a: {{set: {{x: '${{ {} }}'}}}}\n", "[".repeat(60_000)).into_bytes(),
+            3,
+            "invalid expression",
+        ),
         ("an alias of nothing", format!("{head}do: *nowhere\n").into_bytes(), 2, ""),
         ("laughs", laughs(&head).into_bytes(), 0, "values"),
-        ("two steps of one name", format!("{head}do:\n  - a: {{set: {{x: 1}}}}\n  - a: {{set: {{x: 1}}}}\n").into_bytes(), 4, "must differ"),
-        ("a number of too many digits", format!("{head}do:\n  - a: {{set: {{x: 3.14159265358979323846}}}}\n").into_bytes(), 3, "more digits"),
+        (
+            "two steps of one name",
+            format!("{head}do:\n  - a: {{set: {{x: 1}}}}\n  - a: {{set: {{x: 1}}}}\n").into_bytes(),
+            4,
+            "must differ",
+        ),
+        (
+            "a number of too many digits",
+            format!("{head}do:\n  - a: {{set: {{x: 3.14159265358979323846}}}}\n").into_bytes(),
+            3,
+            "more digits",
+        ),
         ("a duration of too many years", format!("{head}do:\n  - a: {{wait: P99999Y}}\n").into_bytes(), 3, "too long"),
         ("a duration that is none", format!("{head}do:\n  - a: {{wait: {{days: 1.5}}}}\n").into_bytes(), 3, ""),
         ("another DSL", head.replace("1.0.0, n", "2.0.0, n").into_bytes(), 1, ""),
-        ("an address of nothing", format!("{head}do:\n  - a: {{call: 'file://nothing.yaml'}}\n").into_bytes(), 3, "cannot be brought in"),
+        (
+            "an address of nothing",
+            format!("{head}do:\n  - a: {{call: 'file://nothing.yaml'}}\n").into_bytes(),
+            3,
+            "cannot be brought in",
+        ),
     ];
     let folder = Folder::new();
     for (what, content, line, reason) in cases {
@@ -97,7 +125,10 @@ fn a_timer_may_be_as_far_away_as_the_calendar_goes() {
     let body = "do:\n  - f: {fork: {branches: [{a: {wait: P7000Y}}, {b: {listen: {to: {one: {with: {type: t}}}}}}]}}\n";
     let folder = Folder::new();
     folder.definition("sample", body);
-    folder.file("sample.test.yaml", "cases: [{name: far, cancel: {after: P1D, reason: enough}, expect: {status: cancelled}}]\n");
+    folder.file(
+        "sample.test.yaml",
+        "cases: [{name: far, cancel: {after: P1D, reason: enough}, expect: {status: cancelled}}]\n",
+    );
     let (code, answer) = folder.answer(&["test", "sample.yaml"]);
     assert_eq!((code, &answer["passed"]), (0, &json!(1)), "{answer:#}");
 }

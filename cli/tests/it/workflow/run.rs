@@ -92,7 +92,10 @@ fn sub_workflows_lie_beside_the_definition_or_are_given() {
 #[test]
 fn scripts_and_shells_run_in_a_sandbox_and_nowhere_else() {
     let folder = Folder::new();
-    folder.definition("sample", "do:\n  - s: {run: {shell: {command: 'echo \"Hello, ${ .name }\"; ls /root /home 2>&1 | wc -l'}}}\n");
+    folder.definition(
+        "sample",
+        "do:\n  - s: {run: {shell: {command: 'echo \"Hello, ${ .name }\"; ls /root /home 2>&1 | wc -l'}}}\n",
+    );
     folder.file("input.json", "{\"name\": \"Ann\"}");
     let run = ["run", "sample.yaml", "--input", "input.json"];
     let (code, answer) = folder.answer(&run);

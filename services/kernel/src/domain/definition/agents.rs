@@ -36,7 +36,8 @@ impl Builder<'_> {
         let mut needed = BTreeSet::new();
         let mut arguments = with.as_object()?.clone();
         let Some(http) = with.pointer("/transport/http").and_then(Value::as_object) else {
-            let reason = "this kernel speaks to MCP servers over HTTP and starts no programs for them: use `transport.http`";
+            let reason =
+                "this kernel speaks to MCP servers over HTTP and starts no programs for them: use `transport.http`";
             self.problem(&format!("{at}/transport"), reason);
             return None;
         };

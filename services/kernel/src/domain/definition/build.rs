@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::duration::DurationSpec;
+use super::duration::{self, DurationSpec};
 use super::evaluate::loosened;
 use super::extension::Extension;
 use super::model::{Definition, Directive, Document, Intake, Kind, Outcome, RetryPolicy, Task, Transform};
 use super::source::{Source, escape};
 use super::{Pointer, Problem, calls, hash};
-use crate::domain::expression::{AUTHORIZATION, CompileError, Program, SECRETS, Template};
+use crate::domain::expression::{AUTHORIZATION, CompileError, Program, SECRETS, Template, written};
 
 /// Tasks that one definition may hold.
 const TASKS_MAX: usize = 10_000;
@@ -313,6 +313,12 @@ impl Builder<'_> {
     }
 
     pub(super) fn duration(&mut self, at: &str, value: &Value, scope: &Scope) -> Option<DurationSpec> {
+        if !value.as_str().is_some_and(|text| written(text).is_some())
+            && let Err(error) = duration::parse(value)
+        {
+            self.problem(at, error.to_string());
+            return None;
+        }
         self.template(at, value, scope, DurationSpec::compile)
     }
 

@@ -145,14 +145,28 @@ mod tests {
             assert_eq!(parse(&value), Ok(Duration::from_millis(ms)), "{value}");
         }
         let bad = [
-            json!("5s!"), json!(5), json!({}), json!({"weeks": 1}), json!("-PT5S"), json!({"days": -1}), json!("P"),
-            json!("PT"), json!("P1DT"), json!("PT1S2H"), json!("P1H"), json!("PT1.S"), json!("PT5"), json!({"days": 1.5}),
+            json!("5s!"),
+            json!(5),
+            json!({}),
+            json!({"weeks": 1}),
+            json!("-PT5S"),
+            json!({"days": -1}),
+            json!("P"),
+            json!("PT"),
+            json!("P1DT"),
+            json!("PT1S2H"),
+            json!("P1H"),
+            json!("PT1.S"),
+            json!("PT5"),
+            json!({"days": 1.5}),
         ];
         for bad in bad {
             assert_eq!(parse(&bad), Err(InvalidDuration::Unreadable(bad.to_string())));
         }
         let long = [
-            json!("P99999Y"), json!({"days": u64::MAX, "hours": u64::MAX}), json!("PT99999999999999999999999999999S"),
+            json!("P99999Y"),
+            json!({"days": u64::MAX, "hours": u64::MAX}),
+            json!("PT99999999999999999999999999999S"),
             json!(format!("P{0}Y{0}M{0}W{0}D", u64::MAX)),
         ];
         for long in long {

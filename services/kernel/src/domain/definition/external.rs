@@ -143,13 +143,19 @@ impl Search<'_> {
             endpoint => endpoint.get("uri").and_then(Value::as_str),
         };
         if endpoint.as_object().unwrap_or(&nothing).contains_key("authentication") {
-            return self.problem(at, "what a definition takes from elsewhere is got without authentication: put it where it can be read");
+            return self.problem(
+                at,
+                "what a definition takes from elsewhere is got without authentication: put it where it can be read",
+            );
         }
         match uri {
             Some(uri) if written(uri).is_none() && !uri.contains(['{', '}']) => {
                 self.found.push(External { pointer: at.to_owned(), uri: locate(uri), place });
             }
-            _ => self.problem(at, "what a definition takes from elsewhere is got before it runs: write a URI without expressions"),
+            _ => self.problem(
+                at,
+                "what a definition takes from elsewhere is got before it runs: write a URI without expressions",
+            ),
         }
     }
 
@@ -205,7 +211,8 @@ mod tests {
         ];
         assert_eq!(uris, expected);
         for external in &wanted {
-            let content = if external.uri.ends_with("yaml") { json!({"set": {"x": 1}}) } else { json!({"type": "object"}) };
+            let content =
+                if external.uri.ends_with("yaml") { json!({"set": {"x": 1}}) } else { json!({"type": "object"}) };
             put(&mut source.value, external, content);
         }
         assert_eq!(super::wanted(&source).unwrap(), []);

@@ -185,8 +185,10 @@ impl Builder<'_> {
 
     pub(super) fn run_task(&mut self, at: &str, value: &Value, scope: &Scope) -> Option<Kind> {
         let Some(workflow) = value.get("workflow") else { return self.process_task(at, value, scope) };
-        if let Some(wanted) = value.get("return").and_then(Value::as_str).filter(|it| !["stdout", "none"].contains(it)) {
-            let reason = format!("a workflow gives an output and has no {wanted:?}: return `stdout`, its output, or `none`");
+        if let Some(wanted) = value.get("return").and_then(Value::as_str).filter(|it| !["stdout", "none"].contains(it))
+        {
+            let reason =
+                format!("a workflow gives an output and has no {wanted:?}: return `stdout`, its output, or `none`");
             self.problem(&format!("{at}/run/return"), reason);
         }
         let text = |field: &str| workflow.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_json_text_is_looked_through_for_numbers() {
-        let fine = "{\"a\": [1, -2.5e3, 18446744073709551615], \"12345678901234567890123\": \"\\\"3.14159265358979323846\"}";
+        let fine =
+            "{\"a\": [1, -2.5e3, 18446744073709551615], \"12345678901234567890123\": \"\\\"3.14159265358979323846\"}";
         assert_eq!(first_inexact(fine), None);
         let found = first_inexact("{\n  \"ä\": 12345678901234567890123}").unwrap();
         assert_eq!((found.line, found.column), (2, 8));

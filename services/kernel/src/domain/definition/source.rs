@@ -3,6 +3,7 @@
 //! Strict: one document, text keys, no key twice, no custom tags; bounded in size, depth and nodes, so that no alias can
 //! grow into gigabytes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
@@ -13,6 +14,8 @@ use super::problem::{Problem, Problems};
 
 /// Longest accepted source.
 pub const SOURCE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// What some systems put before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 const DEPTH_MAX: usize = 128;
 const NODES_MAX: usize = 200_000;
 
@@ -57,6 +60,18 @@ pub fn parse(text: &str) -> Result<Source, Problems> {
         let reason = format!("it is longer than {SOURCE_BYTES_MAX} bytes");
         return Err(Problems(vec![Problem { line: 1, column: 1, pointer: String::new(), reason }]));
     }
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    if let Some(at) = text.find('\0') {
+        let before = text.get(..at).unwrap_or_default();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        return Err(single(
+            before.matches('\n').count() + 1,
+            column,
+            "",
+            "it holds a NUL character, which ends nothing",
+        ));
+    }
+    let text = &*joined(text);
     let mut reader = Reader::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
@@ -70,6 +85,37 @@ pub fn parse(text: &str) -> Result<Source, Problems> {
         Some(_) => Err(Problems(reader.problems)),
         None => Err(single(1, 1, "", "it is empty")),
     }
+}
+
+/// JSON writes characters beyond the first 65,536 as two escapes, which YAML does not know: here they become the characters.
+fn joined(text: &str) -> Cow<'_, str> {
+    let is_json = text.trim_start().starts_with('{');
+    if !is_json || !(text.contains("\\ud") || text.contains("\\uD")) {
+        return Cow::Borrowed(text);
+    }
+    let (mut joined, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        joined.push_str(before);
+        let pair = surrogates(escape);
+        let taken = if pair.is_some() { 12 } else { 1 + escape.chars().nth(1).map_or(0, char::len_utf8) };
+        match pair {
+            Some(character) => joined.push(character),
+            None => joined.push_str(escape.get(..taken).unwrap_or_default()),
+        }
+        rest = escape.get(taken..).unwrap_or_default();
+    }
+    joined.push_str(rest);
+    Cow::Owned(joined)
+}
+
+/// The character of two escapes at the beginning of a text, such as `\ud83d\ude00`.
+fn surrogates(text: &str) -> Option<char> {
+    let unit = |at: usize| {
+        let hex = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(hex, 16).ok().filter(|_| hex.bytes().all(|it| it.is_ascii_hexdigit()))
+    };
+    char::decode_utf16([unit(0)?, unit(6)?]).next()?.ok().filter(|it| it.len_utf16() == 2)
 }
 
 fn single(line: usize, column: usize, pointer: &str, reason: &str) -> Problems {

@@ -102,7 +102,8 @@ mod tests {
             assert_eq!(serde_json::from_str::<Target>(word).unwrap(), target);
         }
         // A name of the platform never means a way out as well.
-        let (calls, processes) = ([Outward::Http, Outward::Openapi, Outward::Asyncapi], [Outward::Script, Outward::Shell]);
+        let (calls, processes) =
+            ([Outward::Http, Outward::Openapi, Outward::Asyncapi], [Outward::Script, Outward::Shell]);
         for outward in calls.into_iter().chain([Outward::A2a, Outward::Mcp]).chain(processes) {
             assert!(serde_json::from_value::<Function>(serde_json::to_value(outward).unwrap()).is_err());
         }

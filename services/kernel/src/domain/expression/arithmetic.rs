@@ -12,10 +12,36 @@ use super::budget::{Bounded, Exhausted, WEIGHT_MAX, spent};
 pub const WHOLE: &str = "orrery_whole";
 /// Integers up to this are exact as floating-point numbers.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+/// Integers are exact up to this.
+const BITS_MAX: u64 = 128;
 /// Natives that give a floating-point number whatever they get.
 const FLOATING: &[&str] = &[
-    "sqrt", "cbrt", "pow", "pow10", "exp", "exp2", "exp10", "log", "log2", "log10", "fabs", "trunc", "rint", "nearbyint",
-    "ldexp", "scalb", "scalbln", "significand", "logb", "fmin", "fmax", "fmod", "fma", "gamma", "tgamma", "lgamma",
+    "sqrt",
+    "cbrt",
+    "pow",
+    "pow10",
+    "exp",
+    "exp2",
+    "exp10",
+    "log",
+    "log2",
+    "log10",
+    "fabs",
+    "trunc",
+    "rint",
+    "nearbyint",
+    "ldexp",
+    "scalb",
+    "scalbln",
+    "significand",
+    "logb",
+    "fmin",
+    "fmax",
+    "fmod",
+    "fma",
+    "gamma",
+    "tgamma",
+    "lgamma",
 ];
 
 /// The native that stands for an operator.
@@ -115,6 +141,8 @@ fn whole(value: Val) -> Val {
         Val::Num(Num::Float(float)) if float.fract() == 0.0 && float.abs() <= EXACT_MAX => {
             Val::Num(Num::Int(float as isize))
         }
+        // To jq they are floating-point numbers, whose cost does not grow.
+        Val::Num(Num::BigInt(big)) if big.bits() > BITS_MAX => Val::Num(Num::from_dec_str(&big.to_string())),
         other => other,
     }
 }

@@ -2,11 +2,12 @@
 //! bounded stand-ins for the operations whose result can be far larger than their input.
 
 use jaq_core::native::{Filter, Fun, bome, run, v};
-use jaq_core::{Error, RunPtr};
+use jaq_core::{Error, RunPtr, ValR};
 use jaq_json::Val;
 
 use super::arithmetic;
 use super::budget::Bounded;
+use super::value;
 
 /// Checks the weight of the input and returns it.
 pub const WEIGH: &str = "orrery_weigh";
@@ -23,6 +24,7 @@ const NATIVES_BARRED: &[&str] = &[
     "stderr_empty",
     "range",
     "tojson",
+    "fromjson",
     "input",
     "inputs",
     "input_filename",
@@ -91,7 +93,7 @@ pub fn natives() -> impl Iterator<Item = Fun<Bounded>> {
     standard.filter(|(name, ..)| !NATIVES_BARRED.contains(name)).chain(own.map(run::<Bounded>))
 }
 
-fn own() -> [Filter<RunPtr<Bounded>>; 4] {
+fn own() -> [Filter<RunPtr<Bounded>>; 5] {
     [
         (WEIGH, v(0), |cv| {
             cv.0.data().budget.weigh(&cv.1);
@@ -101,6 +103,8 @@ fn own() -> [Filter<RunPtr<Bounded>>; 4] {
             cv.0.data().budget.weigh(&cv.1);
             bome(Ok(Val::utf8_str(cv.1.to_string().into_bytes())))
         }),
+        // Nests no deeper than any other JSON that comes in.
+        ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("now", v(0), |cv| bome(Ok(Val::from(cv.0.data().budget.now_seconds)))),
         ("range", v(3), |mut cv| {
             let by = cv.0.pop_var();
@@ -123,4 +127,10 @@ fn own() -> [Filter<RunPtr<Bounded>>; 4] {
             }))
         }),
     ]
+}
+
+fn from_json(text: &Val) -> ValR<Val> {
+    let Val::TStr(bytes) = text else { return Err(Error::str(format_args!("{text} is no text that could be JSON"))) };
+    let parsed = serde_json::from_slice(bytes);
+    parsed.map(|json| value::from_json(&json)).map_err(|error| Error::str(format_args!("this is no JSON: {error}")))
 }

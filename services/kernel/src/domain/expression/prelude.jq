@@ -30,7 +30,7 @@ def leaf_paths: paths(scalars);
 def delpaths($paths):
   reduce ($paths | unique | reverse)[] as $path (.;
     if $path == [] then null elif getpath($path[:-1]) == null then . else getpath($path) |= empty end);
-def del(f): delpaths([path(f)]);
+def del(f): [path(f)] as $paths | if any($paths[][]; type == "object") then f |= empty else delpaths($paths) end;
 def walk(f): def w: if type == "object" then map_values(w) elif type == "array" then map(w) else . end | f; w;
 
 def from_entries:

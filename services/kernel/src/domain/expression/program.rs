@@ -18,6 +18,10 @@ use super::{natives, rewrite, value};
 
 /// An expression longer than this is refused.
 const SOURCE_BYTES_MAX: usize = 64 * 1024;
+/// Compiled where they are needed, whatever they hold.
+const SHORT_BYTES_MAX: usize = 256;
+/// Four times what the deepest nestings were measured to take.
+const STACK_PER_BYTE: usize = 8 * 1024;
 const ENTRY: &str = "orrery_entry";
 
 /// An expression that cannot be compiled.
@@ -82,7 +86,7 @@ impl Program {
             return Err(fail(format!("it is longer than {SOURCE_BYTES_MAX} bytes")));
         }
         let names: Vec<String> = scope.iter().map(|name| format!("${name}")).collect();
-        let filter = build(source, &names).map_err(fail)?;
+        let filter = build_safely(source, &names).map_err(fail)?;
         let variables = scope.iter().map(|name| (name.clone(), mentions(source, name))).collect();
         Ok(Self { source: source.into(), filter, variables })
     }
@@ -170,6 +174,22 @@ fn parse(source: &str) -> Result<Term<&str>, String> {
         Some((expected, Some(token))) => format!("expected {} at `{}`", expected.as_str(), token.as_str()),
         Some((expected, None)) => format!("expected {} at its end", expected.as_str()),
         None => "it is not a jq expression".to_owned(),
+    })
+}
+
+/// Compiling follows the nesting of an expression, and each byte may open a level: what is long gets a stack of its own that
+/// holds even the deepest, so that no text can end the process.
+fn build_safely(source: &str, names: &[String]) -> Result<Filter<Bounded>, String> {
+    if source.len() <= SHORT_BYTES_MAX {
+        return build(source, names);
+    }
+    std::thread::scope(|scope| {
+        let stack = std::thread::Builder::new().stack_size(source.len() * STACK_PER_BYTE);
+        match stack.spawn_scoped(scope, || build(source, names)).map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(filter)) => filter,
+            Ok(Err(_)) => Err("the compiler failed on it".to_owned()),
+            Err(error) => Err(format!("there is no room to compile it in: {error}")),
+        }
     })
 }
 

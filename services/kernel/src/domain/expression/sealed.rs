@@ -1,5 +1,6 @@
-//! Expressions that rest on secrets, or on what a call authenticates with. They are not evaluated when their task starts, since their values would stand in the
-//! journal; they go to the provider with all else that they see, and become values there, just before the call.
+//! Expressions that rest on secrets, or on what a call authenticates with. They are not evaluated when their task starts,
+//! since their values would stand in the journal; they go to the provider with all else that they see, and become values
+//! there, just before the call.
 //!
 //! K-10: the value of a secret is in no journal, log, error or record.
 

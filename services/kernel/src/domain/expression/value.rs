@@ -53,9 +53,7 @@ fn to_number(number: &Num) -> Value {
         Num::Int(integer) => Value::from(*integer as i64),
         Num::Float(float) if float.is_nan() => Value::Null,
         // jq shows infinity as the largest number.
-        Num::Float(float) => {
-            Number::from_f64(float.clamp(f64::MIN, f64::MAX)).map_or(Value::Null, Value::Number)
-        }
+        Num::Float(float) => Number::from_f64(float.clamp(f64::MIN, f64::MAX)).map_or(Value::Null, Value::Number),
         Num::BigInt(big) => from_text(&big.to_string()),
         Num::Dec(text) => from_text(text),
     }

@@ -118,7 +118,10 @@ mod tests {
             ("${ {a: \"}\"} }", Some("{a: \"}\"}")),
             ("Hello, ${ .user.name }!", Some("\"Hello, \\(.user.name\n)!\"")),
             ("${ .a }-${ .b }", Some("\"\\(.a\n)-\\(.b\n)\"")),
-            ("a\n\"b\" ${ .c | map(\"-\\(.n)}\") | join(\"\\n\") }", Some("\"a\\n\\\"b\\\" \\(.c | map(\"-\\(.n)}\") | join(\"\\n\")\n)\"")),
+            (
+                "a\n\"b\" ${ .c | map(\"-\\(.n)}\") | join(\"\\n\") }",
+                Some("\"a\\n\\\"b\\\" \\(.c | map(\"-\\(.n)}\") | join(\"\\n\")\n)\""),
+            ),
             ("${$x} and more", Some("\"\\($x\n) and more\"")),
             // Others' notations, and what never ends.
             ("plain", None),

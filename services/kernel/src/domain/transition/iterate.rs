@@ -50,7 +50,8 @@ impl Machine<'_> {
         let variables = [(each.each.as_str(), item.clone()), (each.at.as_str(), json!(index))];
         if let Some(condition) = &each.condition {
             let task = self.task(&frame.pointer)?;
-            let around = Sight { frame: Some(step), task: Some(&task), raw_input: &frame.raw_input, ..Sight::of(self, &value) };
+            let around =
+                Sight { frame: Some(step), task: Some(&task), raw_input: &frame.raw_input, ..Sight::of(self, &value) };
             let sight = Sight { own: &variables, ..around };
             match condition.evaluate(&value, &sight) {
                 Ok(result) if holds(&result) => {}

@@ -14,12 +14,14 @@ async fn rpc(request: HttpRequest, body: web::Json<Value>) -> HttpResponse {
             HttpResponse::Ok().content_type("text/event-stream").body(events.concat())
         }
         "initialize" => {
-            let result = json!({ "protocolVersion": "2025-03-26", "capabilities": {}, "serverInfo": params["clientInfo"] });
+            let result =
+                json!({ "protocolVersion": "2025-03-26", "capabilities": {}, "serverInfo": params["clientInfo"] });
             HttpResponse::Ok().insert_header(("Mcp-Session-Id", "s1")).json(answer(result))
         }
         "notifications/initialized" if header("mcp-session-id").is_some() => HttpResponse::Accepted().finish(),
         "tools/call" if header("mcp-session-id").as_deref() == Some("s1") => {
-            let result = json!({ "content": params, "version": header("mcp-protocol-version"), "key": header("x-key") });
+            let result =
+                json!({ "content": params, "version": header("mcp-protocol-version"), "key": header("x-key") });
             let noise = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": {} });
             let events = format!("event: message\ndata: {noise}\n\ndata: {}\n\n", answer(result));
             HttpResponse::Ok().content_type("text/event-stream").body(events)
@@ -65,7 +67,10 @@ async fn an_agent_is_called_by_its_card_or_its_address() {
     assert_eq!(made(&outside, &call(Outward::A2a, by_card)).await.unwrap(), one, "the same message has the same id");
 
     let by_address = |method: &str| {
-        call(Outward::A2a, json!({ "method": method, "parameters": message, "server": { "uri": format!("{site}/rpc") } }))
+        call(
+            Outward::A2a,
+            json!({ "method": method, "parameters": message, "server": { "uri": format!("{site}/rpc") } }),
+        )
     };
     let streamed = made(&outside, &by_address("message/stream")).await.unwrap();
     assert_eq!(streamed, json!([{ "n": 1 }, { "n": 2 }]));

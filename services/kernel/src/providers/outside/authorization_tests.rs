@@ -22,7 +22,8 @@ async fn the_arguments_of_a_call_see_what_it_authenticates_with() {
         let seen = made(&outside, &call).await.unwrap();
         assert_eq!(seen["headers"]["x-seen"], expected, "{policy}");
     }
-    let mut open = call(Outward::Http, json!({ "method": "get", "endpoint": { "uri": site.url("/echo") }, "query": {"a": 0} }));
+    let mut open =
+        call(Outward::Http, json!({ "method": "get", "endpoint": { "uri": site.url("/echo") }, "query": {"a": 0} }));
     open.sealed = Sealed { secrets: Vec::new(), expressions: vec![sealed("/query/a", "$authorization | type")] };
     assert_eq!(made(&outside, &open).await.unwrap()["query"], "a=null");
 }

@@ -109,7 +109,8 @@ impl Provider for OutwardCalls {
         let late: Vec<_> = call.sealed.expressions.iter().filter(|it| it.rests_on_authorization()).collect();
         if !late.is_empty() {
             let Opened { arguments, secrets, mask } = &opened;
-            let authorization = self.authorization(&Errand { call, arguments, secrets, tenant, mask, deadline }).await?;
+            let authorization =
+                self.authorization(&Errand { call, arguments, secrets, tenant, mask, deadline }).await?;
             late.into_iter().try_for_each(|expression| opened.fill_in(expression, &authorization))?;
         }
         let errand = Errand {

@@ -248,7 +248,10 @@ fn an_input_that_rests_on_a_secret_reaches_the_arguments_and_nothing_else() {
 fn what_comes_after_a_call_sees_what_it_authenticated_with() {
     for (policy, expected) in [
         ("authentication: {bearer: {token: '${ .token }'}}", json!({ "scheme": "Bearer", "parameter": "abc" })),
-        ("authentication: {basic: {username: ann, password: p}}", json!({ "scheme": "Basic", "parameter": "YW5uOnA=" })),
+        (
+            "authentication: {basic: {username: ann, password: p}}",
+            json!({ "scheme": "Basic", "parameter": "YW5uOnA=" }),
+        ),
         ("authentication: {bearer: {token: '${ $secrets.s }'}}", json!({ "scheme": "Bearer", "parameter": "***" })),
         ("authentication: {basic: {use: s}}", json!({ "scheme": "Basic", "parameter": "***" })),
         ("", Value::Null),
@@ -291,7 +294,8 @@ fn a_command_holds_expressions_and_code_does_not() {
     let called = only_call(&Bench::run(body, json!({ "name": "Ann" })));
     assert_eq!(called.arguments["command"], "echo \"Hello, Ann\" ${HOME}");
     let code = "console.log(`${ name } ${.5 + 1}`)";
-    let body = format!("do:\n  - a: {{run: {{script: {{language: js, code: '{code}', arguments: ['${{ .name }}']}}}}}}\n");
+    let body =
+        format!("do:\n  - a: {{run: {{script: {{language: js, code: '{code}', arguments: ['${{ .name }}']}}}}}}\n");
     let called = only_call(&Bench::run(&body, json!({ "name": "Ann" })));
     assert_eq!((&called.arguments["code"], &called.arguments["arguments"]), (&json!(code), &json!(["Ann"])));
     let body = "do:\n  - a: {run: {script: {language: js, code: '${ .code }'}}}\n";

@@ -109,9 +109,8 @@ fn the_condition_of_a_loop_knows_its_task() {
 #[test]
 fn a_sub_workflow_may_give_nothing() {
     for (wanted, output) in [("stdout", json!({"n": 1})), ("none", json!(null))] {
-        let body = format!(
-            "do:\n  - r: {{run: {{workflow: {{namespace: a, name: b, version: 1.0.0}}, return: {wanted}}}}}\n"
-        );
+        let body =
+            format!("do:\n  - r: {{run: {{workflow: {{namespace: a, name: b, version: 1.0.0}}, return: {wanted}}}}}\n");
         let mut bench = Bench::run(&body, nothing());
         let Some(Effect::StartChild(child)) = bench.effects.last().cloned() else { panic!("{:?}", bench.effects) };
         bench.send(Command::ChildFinished { key: child.key, outcome: Ok(json!({"n": 1})) }).unwrap();

@@ -61,7 +61,9 @@ fn the_raw_input_is_validated() {
 #[test]
 fn a_context_that_stays_is_validated_too() {
     let body = |schema: &str| {
-        format!("do:\n  - a: {{set: {{x: 1}}, export: {{schema: {{document: {schema}}}}}}}\n  - b: {{set: '${{ $context }}'}}\n")
+        format!(
+            "do:\n  - a: {{set: {{x: 1}}, export: {{schema: {{document: {schema}}}}}}}\n  - b: {{set: '${{ $context }}'}}\n"
+        )
     };
     assert_eq!(Bench::run(&body("{required: [id]}"), json!({"id": 7})).output(), json!({"id": 7}));
     let bench = Bench::run(&body("{required: [other]}"), json!({"id": 7}));

@@ -110,7 +110,9 @@ fn a_standard_type_is_the_same_under_each_of_its_names() {
 /// "When the evaluation of an expression fails, runtimes **must** raise an error", in the conditions of a `catch` too.
 #[test]
 fn a_condition_of_a_catch_that_fails_raises_an_expression_error() {
-    for catch in ["when: .a | error", "exceptWhen: .a | error", "retry: {when: .a | error}", "retry: {exceptWhen: .a | error}"] {
+    for catch in
+        ["when: .a | error", "exceptWhen: .a | error", "retry: {when: .a | error}", "retry: {exceptWhen: .a | error}"]
+    {
         let body = format!(
             "do:\n  - t: {{try: [{{r: {{raise: {{error: {{type: 'https://e.com/x', status: 418}}}}}}}}], catch: {{{catch}, do: [{{h: {{set: {{x: 1}}}}}}]}}}}\n"
         );

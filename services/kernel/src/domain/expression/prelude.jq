@@ -27,6 +27,16 @@ def INDEX(stream; f): reduce stream as $row ({}; .[$row | f | tostring] = $row);
 def INDEX(f): INDEX(.[]; f);
 def leaf_paths: paths(scalars);
 
+# What is not there yet comes into being on the way.
+def setpath($path; $x):
+  if $path == [] then $x
+  else
+    $path[0] as $key
+    | (if . != null then . elif ($key | type) == "string" then {} else [] end)
+    | (if type == "array" and ($key | type) == "number" and $key >= length then . + [range($key - length + 1) | null] else . end)
+    | (.[$key] | setpath($path[1:]; $x)) as $value
+    | if type == "object" then . + {($key): $value} else .[$key] = $value end
+  end;
 def delpaths($paths):
   reduce ($paths | unique | reverse)[] as $path (.;
     if $path == [] then null elif getpath($path[:-1]) == null then . else getpath($path) |= empty end);

@@ -40,6 +40,7 @@ fn programs_mean_what_jq_says() {
         ("map(IN(1, 2))", json!([1, 3]), json!([true, false])),
         ("INDEX(.k)", json!([{"k": 1}]), json!({"1": {"k": 1}})),
         ("setpath([\"a\", \"b\"]; 1)", json!({}), json!({"a": {"b": 1}})),
+        ("setpath([\"a\", 1, \"b\"]; 1)", json!(null), json!({"a": [null, {"b": 1}]})),
         ("del(.[0, 2])", json!([1, 2, 3]), json!([2])),
         ("del(.a, .b.c)", json!({"a": 1, "b": {"c": 1, "d": 2}}), json!({"b": {"d": 2}})),
         ("delpaths([[\"a\"], [\"x\", \"y\"]])", json!({"a": 1, "b": 2}), json!({"b": 2})),
@@ -104,6 +105,8 @@ fn no_text_is_too_deep_to_compile_or_to_refuse() {
         nested("[", "", "", 64_000),
         nested(".a|", ".", "", 20_000),
         nested("1+", "1", "", 30_000),
+        nested(".a", "", "", 30_000),
+        nested("[0]", "", "", 20_000).replacen('[', ".[", 1),
     ];
     for text in deep {
         // Whether it can be evaluated is another matter; either way there is an answer.

@@ -68,7 +68,7 @@ pub fn term(it: Term<&str>) -> Term<&str> {
             Term::BinOp(Box::new(Term::Call(name, all(arguments))), BinaryOp::Pipe(None), Box::new(whole))
         }
         Term::Call(name, arguments) => Term::Call(name, all(arguments)),
-        Term::Path(inner, path) => Term::Path(boxed(*inner), path_of(path)),
+        Term::Path(inner, path) => in_pieces(term(*inner), path_of(path)),
     }
 }
 
@@ -111,6 +111,16 @@ fn pattern(it: Pattern<&str>) -> Pattern<&str> {
             Pattern::Obj(fields.into_iter().map(|(key, value)| (term(key), pattern(value))).collect())
         }
     }
+}
+
+/// Evaluating follows a path part by part without charging for it; a long one becomes a path of paths, each of which is charged.
+fn in_pieces<'s>(inner: Term<&'s str>, path: Path<Term<&'s str>>) -> Term<&'s str> {
+    const PARTS_MAX: usize = 32;
+    let (mut inner, mut parts) = (inner, path.0.into_iter().peekable());
+    while parts.peek().is_some() {
+        inner = Term::Path(Box::new(inner), Path(parts.by_ref().take(PARTS_MAX).collect()));
+    }
+    inner
 }
 
 fn path_of(path: Path<Term<&str>>) -> Path<Term<&str>> {

@@ -119,10 +119,10 @@ fn functions_that_cannot_work_are_refused() {
         ("use: {functions: {orrery.read: {set: {x: 1}}}}\ndo: []\n", "is a function already"),
         ("use: {functions: {a: {set: {x: \"${ $item }\"}}}}\ndo: []\n", "undefined variable $item"),
         ("do: [{a: {call: nothing}}]\n", "unknown function \"nothing\""),
-        ("do: [{a: {call: \"log:1.0.0@global\"}}]\n", "lies in a catalog"),
+        ("do: [{a: {call: \"log:1.0.0@global\"}}]\n", "lies elsewhere"),
         (
-            "do: [{a: {call: mcp, with: {method: tools/list, transport: {http: {endpoint: \"https://x.example\"}}}}}]\n",
-            "MCP",
+            "do: [{a: {call: grpc, with: {proto: {endpoint: \"https://x.example\"}, service: {name: n, host: h}, method: m}}}]\n",
+            "gRPC",
         ),
     ] {
         assert!(problems(body).contains(reason), "{body}: {}", problems(body));

@@ -16,9 +16,9 @@ mod ownership;
 mod pauses;
 mod payloads;
 pub mod providers;
-mod shares;
-mod restarts;
 pub mod resources;
+mod restarts;
+mod shares;
 mod signing;
 pub mod store;
 

@@ -2,8 +2,8 @@
 
 #[cfg(test)]
 mod audit_tests;
-mod control_facts;
 pub mod batch_facts;
+mod control_facts;
 mod convert;
 mod convert_batch;
 mod convert_review;

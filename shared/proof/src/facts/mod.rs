@@ -3,8 +3,8 @@
 //! principals are ids. No content, no personal data, no fractions.
 
 mod access;
-mod control;
 mod batch;
+mod control;
 mod model;
 mod retention;
 mod retrieval;
@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use access::{ApiKeyCreated, AuthDenied, KnowledgeIngested};
-pub use control::{ManyHeld, Restarted, SignalReceived, TaskMigrated, TaskPaused, TaskResumed};
 pub use batch::{BatchChanged, BatchCreated};
+pub use control::{ManyHeld, Restarted, SignalReceived, TaskMigrated, TaskPaused, TaskResumed};
 pub use model::{Candidate, ModelCalled, ModelIdentity, Usage};
 pub use retention::{RetentionChanged, TaskRemoved};
 pub use retrieval::{RetrievalSearched, RetrievedChunk, millionths};

@@ -119,10 +119,10 @@ fn internal(error: serde_json::Error) -> Error {
 async fn written(kernel: &Kernel, ask: &Ask) -> Result<Vec<u8>, Error> {
     let mut text = serde_json::to_string(ask).map_err(internal)?;
     let limit = kernel.bus.client().server_info().max_payload.saturating_sub(HEADERS_BYTES);
-    if let Ask::Act { tenant, .. } = ask
+    if let Ask::Act { tenant, run, .. } = ask
         && text.len() > limit
     {
-        kernel.payloads.offload(tenant, &mut text).await?;
+        kernel.payloads.offload(tenant, run, &mut text).await?;
         text = serde_json::to_string(&Ask::Stored { tenant: tenant.clone(), reference: text }).map_err(internal)?;
     }
     Ok(text.into_bytes())

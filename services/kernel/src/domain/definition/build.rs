@@ -313,7 +313,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn duration(&mut self, at: &str, value: &Value, scope: &Scope) -> Option<DurationSpec> {
-        if !value.as_str().is_some_and(|text| written(text).is_some())
+        if value.as_str().is_none_or(|text| written(text).is_none())
             && let Err(error) = duration::parse(value)
         {
             self.problem(at, error.to_string());

@@ -39,7 +39,9 @@ def setpath($path; $x):
   end;
 def delpaths($paths):
   reduce ($paths | unique | reverse)[] as $path (.;
-    if $path == [] then null elif getpath($path[:-1]) == null then . else getpath($path) |= empty end);
+    if $path == [] then null
+    elif $path[-1] as $key | getpath($path[:-1]) | . == null or (type == "array" and ($key | type) == "number" and ($key >= length or $key < -length))
+    then . else getpath($path) |= empty end);
 def del(f): [path(f)] as $paths | if any($paths[][]; type == "object") then f |= empty else delpaths($paths) end;
 def walk(f): def w: if type == "object" then map_values(w) elif type == "array" then map(w) else . end | f; w;
 
@@ -72,3 +74,10 @@ def @tsv:
       elif . == null then "" elif type == "number" or type == "boolean" then tojson
       else error("\(type) cannot stand in a row of TSV") end)
   | join("\t");
+
+# For assignments: all that the paths lead to is there.
+def orrery_there(f):
+  reduce path(f) as $path (.;
+    $path[-1] as $key
+    | (getpath($path[:-1]) | . == null or (type == "array" and ($key | type) == "number" and $key >= length)) as $missing
+    | if $missing and $path != [] and all($path[]; type != "object") then setpath($path; null) else . end);

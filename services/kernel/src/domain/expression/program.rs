@@ -160,7 +160,7 @@ static PRELUDE: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| {
     // The file stands beside this one; a test fails if it cannot be parsed.
     let own = jaq_core::load::parse(OWN, |parser| parser.defs()).unwrap_or_default();
     let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    defs.filter(|def| natives::definition_allowed(def.name)).chain(own).map(rewrite::definition).collect()
+    defs.filter(|def| natives::definition_allowed(def.name)).chain(own).map(rewrite::definition::<false>).collect()
 });
 
 static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::of(&PRELUDE));
@@ -194,7 +194,7 @@ fn build_safely(source: &str, names: &[String]) -> Result<Filter<Bounded>, Strin
 }
 
 fn build(source: &str, names: &[String]) -> Result<Filter<Bounded>, String> {
-    let body = rewrite::term(parse(source)?);
+    let body = rewrite::term::<true>(parse(source)?);
     let needed = calls::needed(&body, &LIBRARY);
     let prelude =
         PRELUDE.iter().enumerate().filter(|(index, _)| needed.definitions.contains(index)).map(|(_, def)| def.clone());

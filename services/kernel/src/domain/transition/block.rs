@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::sight::Sight;
 use super::{BYTES_MAX, Entered, Machine, Next, STEPS_MAX, check_schema};
@@ -265,7 +265,9 @@ impl Machine<'_> {
         output: &Value,
         sight: &Sight<'_>,
     ) -> Result<Option<Arc<Value>>, Fault> {
-        let context = export.template.as_ref().map(|template| template.evaluate(output, sight)).transpose()?;
+        let exported = export.template.as_ref().map(|template| template.evaluate(output, sight)).transpose()?;
+        // "context: `map`": where nothing is exported it is an empty one, which the journal can tell from none.
+        let context = exported.map(|context| if context.is_null() { Value::Object(Map::new()) } else { context });
         let current = context.as_ref().unwrap_or(&self.state.context);
         check_schema(export.schema.as_ref(), current, "the exported context")?;
         Ok(context.map(Arc::new))

@@ -43,8 +43,8 @@ impl OutwardCalls {
     ) -> Result<Answer, Failure> {
         const ID: u64 = 1;
         let mut message = json!({ "jsonrpc": "2.0", "id": ID, "method": method });
-        if !params.is_null() {
-            message["params"] = params.clone();
+        if let Some(fields) = message.as_object_mut().filter(|_| !params.is_null()) {
+            fields.insert("params".to_owned(), params.clone());
         }
         let response = self.post(errand, peer, &message).await?;
         let mut results = Vec::new();

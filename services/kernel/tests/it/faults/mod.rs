@@ -10,6 +10,7 @@ mod network;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use orrery_bus::{CallContext, subjects};
@@ -108,7 +109,10 @@ struct Owner {
 
 impl Owners {
     fn of(postgres: &PostgresServer) -> Self {
-        Self(PgConnection::establish(&postgres.url()).unwrap())
+        let mut connection = PgConnection::establish(&postgres.url()).unwrap();
+        // A kernel that migrates locks the table, and does so through a proxy on this thread, which must not wait for it.
+        connection.batch_execute("SET lock_timeout TO 100").unwrap();
+        Self(connection)
     }
 
     fn rows(&mut self) -> Vec<Owner> {

@@ -11,6 +11,7 @@ use super::command::{Beginning, Run, Scope, Signal};
 use super::consumption::Taken;
 use super::definition::{Directive, Pointer, Target};
 use super::fault::Fault;
+use super::optional;
 use super::review::{self, Decision};
 use super::state::{Ending, Frame, FrameId, Undo};
 pub use super::telling::{json_bytes, own};
@@ -81,6 +82,7 @@ pub enum Fact {
         /// Its output.
         output: Arc<Value>,
         /// The new context, if it exported one.
+        #[serde(default, with = "optional")]
         context: Option<Arc<Value>>,
         /// Where the list goes on; none: it is over.
         next: Option<u32>,
@@ -343,6 +345,7 @@ pub enum Fact {
         /// Which.
         stage: u32,
         /// The task's output, once it is over.
+        #[serde(default, with = "optional")]
         output: Option<Arc<Value>>,
     },
     /// A list inside an extended task said where the flow goes after the task.
@@ -361,6 +364,7 @@ pub enum Fact {
         /// How it was met.
         taken: Taken,
         /// What is kept of it; none: nothing.
+        #[serde(default, with = "optional")]
         item: Option<Arc<Value>>,
         /// Whether it waits for `foreach`.
         queued: bool,
@@ -370,8 +374,10 @@ pub enum Fact {
         /// The `listen`.
         step: FrameId,
         /// Its output; none: nobody will ask for it.
+        #[serde(default, with = "optional")]
         output: Option<Arc<Value>>,
         /// The new context, if it exported one.
+        #[serde(default, with = "optional")]
         context: Option<Arc<Value>>,
     },
     /// The events that still wait for `foreach` are no longer wanted.

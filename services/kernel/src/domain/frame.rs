@@ -12,6 +12,7 @@ use super::control::MapProgress;
 use super::definition::{Directive, ParentClose, Pointer, Target};
 use super::expression::Sealed;
 use super::numbered;
+use super::optional;
 use super::review::Review;
 use super::work::Work;
 
@@ -154,6 +155,7 @@ pub enum Activity {
         /// What runs: one stage for each extension before the task, one for the task, one for each extension after it.
         stage: u32,
         /// The task's output, once it is over.
+        #[serde(default, with = "optional")]
         output: Option<Arc<Value>>,
         /// Where the flow goes, if the task or an extension said.
         then: Option<Directive>,

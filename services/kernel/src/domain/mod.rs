@@ -18,6 +18,7 @@ mod frame;
 pub mod history;
 pub mod live;
 mod numbered;
+mod optional;
 pub mod retention;
 pub mod review;
 #[cfg(test)]

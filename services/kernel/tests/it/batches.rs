@@ -163,7 +163,7 @@ async fn what_a_batch_begins_waits_for_its_turn() {
     let end = create(&system, &of("say", BatchOperation::Terminate)).await.unwrap();
     let end = over(&system, &end.id).await;
     assert_eq!((end.total, end.done), (6, 6));
-    stand(&system, "say", TaskStatus::Cancelled, 6).await;
+    stand(&system, "say", TaskStatus::Terminated, 6).await;
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn signals_resets_migrations_and_cancellations_reach_every_run_that_is_mea
     let reset = CreateBatchRequest { pointer: "/do/1/go".into(), ..of("ask", BatchOperation::Reset) };
     let reset = create(&system, &reset).await.unwrap();
     assert_eq!(over(&system, &reset.id).await.done, 5);
-    stand(&system, "ask", TaskStatus::Cancelled, 5).await;
+    stand(&system, "ask", TaskStatus::Terminated, 5).await;
     at("/do/1/go", 5).await;
 
     // What cannot be done is named with its reason.
@@ -216,7 +216,7 @@ async fn signals_resets_migrations_and_cancellations_reach_every_run_that_is_mea
     assert!(failed.failures[0].reason.contains("/do/9/x") && failed.failures[0].code == "invalid_request");
     let cancel = create(&system, &of("ask", BatchOperation::Cancel)).await.unwrap();
     assert_eq!(over(&system, &cancel.id).await.done, 5);
-    stand(&system, "ask", TaskStatus::Cancelled, 10).await;
+    stand(&system, "ask", TaskStatus::Cancelled, 5).await;
 }
 
 #[tokio::test]

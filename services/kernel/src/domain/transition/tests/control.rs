@@ -225,7 +225,9 @@ fn a_listen_hears_signals_that_it_names_once_and_late_ones_too() {
 
 #[test]
 fn a_signal_is_heard_only_by_name_and_comes_from_nowhere_else() {
-    for to in ["{any: []}", "{any: [{with: {source: bob}}]}", "{one: {with: {type: 'orrery.signal.*'}}}"] {
+    for to in
+        ["{any: []}", "{any: [{with: {source: 'https://bob.example'}}]}", "{one: {with: {type: 'orrery.signal.*'}}}"]
+    {
         let mut bench = Bench::run(&format!("do:\n  - l: {{listen: {{to: {to}}}}}\n"), nothing());
         bench.send(send_signal("go", "", json!(1))).unwrap();
         assert_eq!(bench.state.signals.len(), 1, "{to}");

@@ -169,7 +169,7 @@ fn what_holds_or_ends_a_run_before_its_turn_holds_or_ends_it() {
     assert_eq!(bench.calls().len(), 1);
     let (_, mut bench) = taken_in();
     bench.send(Command::Terminate { by, reason, replaced_by: None }).unwrap();
-    assert_eq!((&bench.state.status, &bench.state.beginning), (&Status::Cancelled, &None));
+    assert_eq!((&bench.state.status, &bench.state.beginning), (&Status::Terminated, &None));
 }
 
 #[test]

@@ -21,6 +21,14 @@ fn one_event_is_an_array_of_one() {
     assert_eq!(bench.output(), json!([{"car": 4}]));
 }
 
+/// CloudEvents allow any JSON as data.
+#[test]
+fn an_event_may_carry_null() {
+    let mut bench = Bench::run("do:\n  - l: {listen: {to: {one: {with: {type: started}}}}}\n", nothing());
+    bench.hear(&event("1", "started", &json!(null)));
+    assert_eq!(bench.output(), json!([null]));
+}
+
 /// "Configures the workflow to wait for all defined events before resuming execution."
 #[test]
 fn all_waits_for_each_of_its_events() {

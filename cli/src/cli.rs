@@ -46,7 +46,7 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Submit tasks and follow them.
     #[command(subcommand)]
-    Task(task::TaskCommand),
+    Task(Box<task::TaskCommand>),
     /// Look at and stop what `task batch` began.
     #[command(subcommand)]
     Batch(batch::BatchesCommand),

@@ -29,7 +29,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Up(args) => up::run(globals, args, output).await,
         Command::Status(args) => status::run(globals, &args, output).await,
         Command::Demo(args) => demo::run(globals, args, output).await,
-        Command::Task(command) => task::run(globals, command, output).await,
+        Command::Task(command) => task::run(globals, *command, output).await,
         Command::Batch(command) => batch::run(globals, command, output).await,
         Command::Retention(command) => retention::run(globals, command, output).await,
         Command::Archive(command) => retention::run_archive(globals, command, output).await,

@@ -7,8 +7,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use orrery_bus::{Verb, verbs};
 use orrery_proto::v1::{
-    Batch, BatchOperation, ControlBatchRequest, CreateBatchRequest, GetBatchRequest, ListBatchesRequest,
-    ListTasksRequest,
+    Batch, ControlBatchRequest, CreateBatchRequest, GetBatchRequest, ListBatchesRequest, ListTasksRequest,
 };
 use orrery_types::BatchId;
 use serde::Deserialize;

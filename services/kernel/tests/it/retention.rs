@@ -160,7 +160,7 @@ async fn runs_that_others_need_stay_and_the_rest_goes_across_kill_9() {
     let cancel = CancelTaskRequest { caller: Some(alice()), task_id: starter.clone(), reason: "done".into() };
     assert_eq!(
         system.bus.call(verbs::kernel::TERMINATE, &CallContext::default(), &cancel).await.unwrap().status(),
-        TaskStatus::Cancelled
+        TaskStatus::Terminated
     );
     assert!(removed(&system, &kept[0].id).await.is_none());
     assert!(removed(&system, &starter).await.is_none());

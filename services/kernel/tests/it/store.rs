@@ -123,6 +123,20 @@ async fn holds(store: KernelStore) {
     assert_eq!(late, [Committed::Stale], "of two moves that follow one state, however long, one is written");
     assert_eq!(store.timers(all, i64::MAX, 10).await.unwrap().len(), 2);
     assert_eq!(store.load("acme".into(), "task_a".into()).await.unwrap(), Found::Over);
+    the_journal_has_no_gap(&store).await;
+
+    // Who signs off leaves its partitions to the others.
+    store.forget(me).await.unwrap();
+    let cluster = store.beat("two".into()).await.unwrap();
+    assert_eq!(cluster.members, [("two".to_owned(), 1)]);
+    let owned: Vec<i32> = cluster.partitions.iter().filter(|row| !row.2.is_empty()).map(|row| row.0).collect();
+    assert_eq!(owned, [partition]);
+    registrations_and_definitions_hold(&store).await;
+    let page = Page { before: None, limit: 10 };
+    assert_eq!(store.runs("acme".into(), RunFilter::default(), page).await.unwrap().len(), 3);
+}
+
+async fn the_journal_has_no_gap(store: &KernelStore) {
     let history = store.journal("task_a".into(), 0, 100).await.unwrap();
     let mut next = 1;
     for row in &history {
@@ -131,14 +145,9 @@ async fn holds(store: KernelStore) {
     }
     let rest = store.journal("task_a".into(), next - 2, 100).await.unwrap();
     assert_eq!(rest, history[history.len() - 1..], "the row in whose middle the last page ended");
+}
 
-    // Who signs off leaves its partitions to the others.
-    store.forget(me).await.unwrap();
-    let cluster = store.beat("two".into()).await.unwrap();
-    assert_eq!(cluster.members, [("two".to_owned(), 1)]);
-    let owned: Vec<i32> = cluster.partitions.iter().filter(|row| !row.2.is_empty()).map(|row| row.0).collect();
-    assert_eq!(owned, [partition]);
-
+async fn registrations_and_definitions_hold(store: &KernelStore) {
     // Registrations: idempotent, and only those before count.
     let register = |run: &str, at| store.register("acme".into(), "plate".into(), "v".into(), run.into(), at);
     assert!(register("task_a", 1).await.unwrap().is_empty());
@@ -159,8 +168,6 @@ async fn holds(store: KernelStore) {
     assert!(matches!(store.deploy(row("h1"), None).await.unwrap(), Deployed::Created(_)));
     assert!(matches!(store.deploy(row("h1"), None).await.unwrap(), Deployed::Unchanged(_)));
     assert_eq!(store.deploy(row("h2"), None).await.unwrap(), Deployed::Conflicting("h1".into()));
-    let page = Page { before: None, limit: 10 };
-    assert_eq!(store.runs("acme".into(), RunFilter::default(), page).await.unwrap().len(), 3);
 }
 
 /// Moves in the middle of a workflow change nothing but the journal, which has a way of its own on PostgreSQL.

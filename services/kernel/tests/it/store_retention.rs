@@ -133,6 +133,10 @@ async fn holds(store: KernelStore) {
     assert_eq!(store.archived("acme".into(), "task_b".into()).await.unwrap(), Some(place));
     assert_eq!(store.archived("other".into(), "task_b".into()).await.unwrap(), None);
     assert_eq!(store.started("acme".into(), "k".into()).await.unwrap(), None);
+    remains_go(&store).await;
+}
+
+async fn remains_go(store: &KernelStore) {
     let left = store.removals((0..64).collect(), 10).await.unwrap();
     assert_eq!(left.iter().map(|it| it.run_id.as_str()).collect::<Vec<_>>(), ["task_b"]);
     let journal = store.journal("task_b".into(), 0, 100).await.unwrap();

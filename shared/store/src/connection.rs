@@ -53,6 +53,8 @@ pub(crate) struct Pooled {
     pub(crate) connection: AnyConnection,
     /// When it was last given out.
     pub(crate) used: Instant,
+    /// Whether what it was last given out for failed.
+    pub(crate) failed: bool,
 }
 
 /// A connection that was used this recently is taken to work: asking it would cost each use a round trip more.
@@ -162,7 +164,7 @@ impl ManageConnection for Manager {
     type Error = StoreError;
 
     fn connect(&self) -> Result<Pooled, StoreError> {
-        Ok(Pooled { connection: self.open()?, used: Instant::now() })
+        Ok(Pooled { connection: self.open()?, used: Instant::now(), failed: false })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), StoreError> {
@@ -177,7 +179,9 @@ impl ManageConnection for Manager {
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
         match &mut pooled.connection {
             AnyConnection::Sqlite(sqlite) => sqlite.is_broken(),
-            AnyConnection::Postgres(postgres) => postgres.is_broken(),
+            // Diesel misses a connection that is found broken as a statement is prepared. It would be given out again and
+            // again: those in constant use count as fresh, and some are never tried.
+            AnyConnection::Postgres(postgres) => postgres.is_broken() || (pooled.failed && postgres.ping().is_err()),
         }
     }
 }

@@ -109,7 +109,9 @@ impl Lane {
             let refused = |error: PoolError| StoreError::Connect { dialect: dialect.name(), reason: error.to_string() };
             let mut connection = pool.get().map_err(refused)?;
             connection.used = Instant::now();
-            work(&mut connection.connection)
+            let outcome = work(&mut connection.connection);
+            connection.failed = outcome.is_err();
+            outcome
         });
         if dialect == Dialect::Sqlite {
             return working.await;

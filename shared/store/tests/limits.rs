@@ -12,6 +12,10 @@ use orrery_testkit::{Link, PostgresServer, Proxy, eventually};
 const ONE: EmbeddedMigrations = embed_migrations!("tests/migrations");
 const ALSO_ONE: EmbeddedMigrations = embed_migrations!("tests/migrations");
 
+diesel::table! {
+    one (id) { id -> Integer, value -> Integer, }
+}
+
 async fn open(port: u16) -> Store {
     let migrations = Migrations { sqlite: ONE, postgres: ALSO_ONE };
     Store::open(&PostgresServer::url_at(port), "limits", migrations).await.unwrap()
@@ -19,6 +23,11 @@ async fn open(port: u16) -> Store {
 
 fn raise(connection: &mut AnyConnection) -> Result<usize, StoreError> {
     Ok(diesel::sql_query("UPDATE one SET value = value + 1 WHERE id = 1").execute(connection)?)
+}
+
+fn ask(connection: &mut AnyConnection) -> Result<i32, StoreError> {
+    let AnyConnection::Postgres(postgres) = connection else { panic!("another database") };
+    Ok(one::table.select(one::value).first(postgres)?)
 }
 
 #[tokio::test]
@@ -47,6 +56,24 @@ async fn a_silent_database_is_given_up_and_found_again() {
     store.set_silent(false);
     assert_eq!(store.write(raise).await.unwrap(), 1);
     assert_eq!(store.read(raise).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_is_replaced_even_if_it_is_in_constant_use() {
+    let postgres = PostgresServer::start().await.unwrap();
+    let proxy = Proxy::to(postgres.port()).await.unwrap();
+    let store = open(proxy.port()).await;
+    assert_eq!(store.journal_at_once(raise).await.unwrap(), 1);
+    assert_eq!(store.read(raise).await.unwrap(), 1);
+    assert_eq!(store.pulse(raise).await.unwrap(), 1);
+    proxy.cut();
+    let cut = || async { store.pulse(raise).await.err() };
+    eventually(cut).await.expect("the connections to be cut");
+    // A statement that these connections have not prepared yet: diesel does not see that preparing it failed for good.
+    let at_once = || async { store.journal_at_once(ask).await.ok() };
+    eventually(at_once).await.expect("a single statement on a connection that is never tried");
+    let read = || async { store.read(ask).await.ok() };
+    eventually(read).await.expect("a read on a connection that counts as fresh");
 }
 
 #[tokio::test]

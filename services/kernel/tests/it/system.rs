@@ -90,8 +90,11 @@ impl System {
         self.folder.path().join("kernel.db")
     }
 
-    fn log_path(&self) -> PathBuf {
-        self.folder.path().join("kernel.log")
+    /// What all kernels have logged so far.
+    fn logs(&self) -> String {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let logs = files.filter(|path| path.extension().is_some_and(|it| it == "log"));
+        logs.map(|path| format!("{}:\n{}\n", path.display(), std::fs::read_to_string(&path).unwrap())).collect()
     }
 
     pub async fn ready(&self) {
@@ -101,7 +104,7 @@ impl System {
             self.bus.call(verbs::kernel::DEFINITIONS, &context, &request).await.ok()
         };
         let ready = eventually_within(WITHIN, answers).await;
-        assert!(ready.is_some(), "{}", std::fs::read_to_string(self.log_path()).unwrap_or_default());
+        assert!(ready.is_some(), "{}", self.logs());
     }
 
     pub fn kill_kernel(&mut self) {
@@ -150,11 +153,7 @@ impl System {
         };
         match eventually_within(WITHIN, over).await {
             Some(task) => task,
-            None => panic!(
-                "{id} did not end: {:?}\n{}",
-                self.get(id).await,
-                std::fs::read_to_string(self.log_path()).unwrap()
-            ),
+            None => panic!("{id} did not end: {:?}\n{}", self.get(id).await, self.logs()),
         }
     }
 

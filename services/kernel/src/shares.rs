@@ -53,13 +53,18 @@ impl Shares {
         Self { config, part: RwLock::new(Part::WHOLE) }
     }
 
+    /// The part by which it goes.
+    pub fn part(&self) -> Part {
+        *self.part.read()
+    }
+
     /// Goes by this part from here on, and gives the one before.
     pub fn change(&self, part: Part) -> Part {
         std::mem::replace(&mut *self.part.write(), part)
     }
 
     fn own(&self) -> FairnessConfig {
-        self.config.part(*self.part.read())
+        self.config.part(self.part())
     }
 
     /// Which runs may begin here.

@@ -148,14 +148,12 @@ impl Membership {
 
     async fn turn(&mut self, cluster: Cluster) -> Result<(), Error> {
         let live = self.live(&cluster).await?;
-        // Before any partition is let go or taken up: who gives one up has made room for who takes it.
-        self.kernel.take_part(Part::among(&live, &self.me))?;
         self.kernel.ownership.note(members::others(&cluster.partitions, &self.me));
-        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
+        let (mut stale, mut wanted, mut unwanted) = (Vec::new(), Vec::new(), Vec::new());
         for (id, epoch, owner) in &cluster.partitions {
             let held = self.kernel.ownership.epoch(*id);
             if held.is_some_and(|held| held < *epoch) {
-                self.let_go(*id);
+                stale.push(*id);
             }
             let mine = share(*id, &live) == Some(self.me.as_str());
             match (mine, *owner == self.me) {
@@ -165,6 +163,13 @@ impl Membership {
                 _ => {}
             }
         }
+        // A smaller part of the limits counts before any partition is let go, so that who takes it has room; a larger one
+        // once those of who is gone are taken up, since what executes in them counts here then.
+        let part = Part::among(&live, &self.me);
+        if wanted.is_empty() || part.of > self.kernel.shares.part().of {
+            self.kernel.take_part(part)?;
+        }
+        stale.iter().for_each(|id| self.let_go(*id));
         if !unwanted.is_empty() {
             unwanted.iter().for_each(|id| self.let_go(*id));
             self.kernel.store.release(self.me.clone(), unwanted).await?;

@@ -57,10 +57,17 @@ async fn a_tenants_limit_is_divided_and_whole_again_when_a_kernel_is_gone() {
     assert_eq!(begun, 4, "each of two kernels may run two");
     come_to(&system, 4, TASKS - 4).await;
 
-    // Those of the kernel that is gone go on elsewhere and count there.
+    // Those of the kernel that is gone go on elsewhere and count there: at no time do more run than may.
+    let divided = || system.logs().matches("divided anew").count();
+    let before = divided();
     other.kill().unwrap();
-    let all_here = || async { (with_status(&system, TaskStatus::Running).await.len() == 4).then_some(()) };
-    eventually_within(WITHIN, all_here).await.expect("the runs of the dead kernel");
+    let whole = || async {
+        let running = with_status(&system, TaskStatus::Running).await.len();
+        assert!(running <= 4, "{running} run");
+        (divided() > before).then_some(())
+    };
+    assert!(eventually_within(WITHIN, whole).await.is_some(), "it has a part of the limits still:\n{}", system.logs());
+    come_to(&system, 4, TASKS - 4).await;
     for task in with_status(&system, TaskStatus::Running).await.into_iter().take(2) {
         let request = CancelTaskRequest { caller: Some(alice()), task_id: task.id, reason: "enough".into() };
         let cancelled =

@@ -91,7 +91,7 @@ impl System {
     }
 
     /// What all kernels have logged so far.
-    fn logs(&self) -> String {
+    pub fn logs(&self) -> String {
         let files = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let logs = files.filter(|path| path.extension().is_some_and(|it| it == "log"));
         logs.map(|path| format!("{}:\n{}\n", path.display(), std::fs::read_to_string(&path).unwrap())).collect()

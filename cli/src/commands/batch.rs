@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::task::read_input;
+use super::task_filter::TaskFilter;
 use crate::cli::Globals;
 use crate::client::{self, Gateway};
 use crate::error::usage;
@@ -55,34 +56,17 @@ pub enum BatchCommand {
 /// Which tasks, and how fast. All that is given must fit; something must be.
 #[derive(Debug, Args)]
 pub struct BatchArgs {
-    #[arg(long)]
-    workflow: Option<String>,
-    #[arg(long)]
-    version: Option<String>,
-    /// `pending`, `running`, `waiting`, `completed`, `faulted`, `cancelled`; several with commas [default: all that it is for].
+    #[command(flatten)]
+    filter: TaskFilter,
+    /// `pending`, `running`, `waiting`, `completed`, `faulted`, `cancelled`, `terminated`; several with commas [default: all that it is for].
     #[arg(long, visible_alias = "state", value_delimiter = ',')]
     status: Vec<String>,
-    /// Who submitted them.
-    #[arg(long, value_name = "PRINCIPAL")]
-    submitted_by: Option<String>,
-    /// Started then or later, for example 2027-01-31T12:00:00Z.
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Started before.
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
     /// Over then or later.
     #[arg(long, value_name = "TIME")]
     finished_since: Option<String>,
     /// Over before.
     #[arg(long, value_name = "TIME")]
     finished_until: Option<String>,
-    /// The code of their error.
-    #[arg(long, value_name = "CODE")]
-    error: Option<String>,
-    /// An attribute that they have; may be given several times.
-    #[arg(long, value_name = "NAME=VALUE")]
-    attribute: Vec<String>,
     /// Tasks a second, 0.01 to 1000 [default: 10].
     #[arg(long)]
     rate: Option<f64>,
@@ -174,18 +158,10 @@ fn request(command: BatchCommand) -> Result<(BatchArgs, Value)> {
 }
 
 fn filter(args: &BatchArgs) -> Result<Value> {
-    let texts = [
-        ("workflow", &args.workflow),
-        ("version", &args.version),
-        ("submitted_by", &args.submitted_by),
-        ("created_from", &args.since),
-        ("created_before", &args.until),
-        ("finished_from", &args.finished_since),
-        ("finished_before", &args.finished_until),
-        ("error", &args.error),
-    ];
-    let mut filter: Map<String, Value> =
-        texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?)))).collect();
+    let finished = [("finished_from", &args.finished_since), ("finished_before", &args.finished_until)];
+    let finished = finished.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)));
+    let texts = args.filter.texts().chain(finished);
+    let mut filter: Map<String, Value> = texts.map(|(name, text)| (name.to_owned(), json!(text))).collect();
     if !args.status.is_empty() {
         filter.insert("status".to_owned(), json!(args.status));
     }
@@ -193,7 +169,7 @@ fn filter(args: &BatchArgs) -> Result<Value> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), json!(value))),
         _ => Err(usage(format!("the attribute {text:?} is no NAME=VALUE"))),
     };
-    let attributes = args.attribute.iter().map(pair).collect::<Result<Map<String, Value>>>()?;
+    let attributes = args.filter.attribute.iter().map(pair).collect::<Result<Map<String, Value>>>()?;
     if !attributes.is_empty() {
         filter.insert("attributes".to_owned(), Value::Object(attributes));
     }

@@ -14,6 +14,7 @@ mod session;
 pub mod spend;
 pub mod status;
 pub mod task;
+mod task_filter;
 pub mod up;
 pub mod workflow;
 

@@ -134,16 +134,19 @@ fn show_file(path: &Path, output: Output) -> Result<()> {
 fn shown(text: &str) -> Result<Value> {
     let (header, contents) = archive::decode(text)?;
     let state = archive::replay(&contents)?;
-    anyhow::ensure!(RunRow::status_of(&state) == header.status, "the history does not lead to the end that it names");
+    anyhow::ensure!(
+        RunRow::status_of(&state) == header.subject.status,
+        "the history does not lead to the end that it names"
+    );
     let events = (1..).zip(&contents.events).map(|(seq, event): (u64, _)| {
         json!({
             "seq": seq, "at": event.at.to_string(), "kind": event.fact.kind(), "pointer": event.fact.pointer(),
         })
     });
     Ok(json!({
-        "task_id": header.task_id, "tenant": header.tenant,
-        "workflow": format!("{}:{}", header.workflow, header.version), "definition_hash": header.definition_hash,
-        "status": header.status, "sha256": header.sha256, "run": contents.run, "events": events.collect::<Vec<_>>(),
+        "task_id": header.subject.task_id, "tenant": header.subject.tenant,
+        "workflow": format!("{}:{}", header.subject.workflow, header.subject.version), "definition_hash": header.subject.definition_hash,
+        "status": header.subject.status, "sha256": header.sha256, "run": contents.run, "events": events.collect::<Vec<_>>(),
         "reviews": contents.reviews, "attachments": contents.attachments,
         "attributes": contents.attributes.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
     }))

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::batch::{self, BatchCommand};
 use super::control::{self, ControlCommand};
+use super::task_filter::TaskFilter;
 use crate::cli::Globals;
 use crate::client::{self, Attachment, Event, Gateway, Submission};
 use crate::error::usage;
@@ -65,25 +66,8 @@ pub struct ListArgs {
     /// `pending`, `running`, `waiting`, `completed`, `faulted`, `cancelled`, `terminated`; several with commas.
     #[arg(long)]
     status: Option<String>,
-    #[arg(long)]
-    workflow: Option<String>,
-    #[arg(long)]
-    version: Option<String>,
-    /// Who submitted them.
-    #[arg(long, value_name = "PRINCIPAL")]
-    submitted_by: Option<String>,
-    /// Started then or later, for example 2027-01-31T12:00:00Z.
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Started before.
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    /// The code of their error.
-    #[arg(long, value_name = "CODE")]
-    error: Option<String>,
-    /// An attribute that they have; may be given several times.
-    #[arg(long, value_name = "NAME=VALUE")]
-    attribute: Vec<String>,
+    #[command(flatten)]
+    filter: TaskFilter,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: usize,
@@ -107,19 +91,10 @@ pub async fn run(globals: &Globals, command: TaskCommand, output: Output) -> Res
                 .await
         }
         TaskCommand::List(args) => {
-            let attributes = Some(args.attribute.join(",")).filter(|text| !text.is_empty());
-            let filters = [
-                ("status", &args.status),
-                ("workflow", &args.workflow),
-                ("version", &args.version),
-                ("submitted_by", &args.submitted_by),
-                ("created_from", &args.since),
-                ("created_before", &args.until),
-                ("error", &args.error),
-                ("attributes", &attributes),
-            ];
-            let query: Vec<(&str, &str)> =
-                filters.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+            let attributes = Some(args.filter.attribute.join(",")).filter(|text| !text.is_empty());
+            let lists = [("status", args.status.as_deref()), ("attributes", attributes.as_deref())];
+            let lists = lists.into_iter().filter_map(|(name, list)| Some((name, list?)));
+            let query: Vec<(&str, &str)> = args.filter.texts().chain(lists).collect();
             output.show(&gateway.list(&["tasks"], &query, args.limit).await?, many);
             Ok(())
         }

@@ -1,8 +1,7 @@
 //! Puts many runs into a database at once, through the kernel's own domain and store, while no kernel runs: each stands where
 //! its first transition leaves it, begun or waiting for its turn.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use anyhow::{Context as _, ensure};
 use orrery_kernel::domain::command::{Command, Run};
@@ -46,24 +45,11 @@ fn entry(
     epochs: &HashMap<i32, i64>,
     first: &Command,
 ) -> anyhow::Result<Entry> {
-    let document = &definition.document;
+    let id = TaskId::from_uuid(Uuid::now_v7());
     let run = Run {
-        id: TaskId::from_uuid(Uuid::now_v7()),
-        tenant: tenant.clone(),
-        workflow: (document.namespace.clone(), document.name.clone(), document.version.clone()),
-        definition: definition.hash,
-        submitted_by: "bench".to_owned(),
         roles: vec!["developer".to_owned()],
-        input: Arc::new(json!({})),
-        attachments: BTreeMap::new(),
-        deadline_at: None,
         seed: 1,
-        parent: None,
-        depth: 0,
-        traceparent: String::new(),
-        attributes: BTreeMap::new(),
-        origin: None,
-        priority: 0,
+        ..Run::of(definition, id, tenant.clone(), "bench", json!({}))
     };
     let epoch = epochs.get(&partition_of(tenant, &run.id)).copied().context("a partition is owned by another")?;
     let before = State::new(run);

@@ -43,21 +43,9 @@ pub async fn write(kernel: &Kernel, tenant: &TenantId, row: &RunRow) -> Result<A
     let writing = tokio::task::spawn_blocking(move || archive::encode(subject, contents));
     let text = writing.await.map_err(|error| Error::internal(&error))??;
     let blob = kernel.payloads.write_archive(tenant, &row.id, text.as_bytes(), MEDIA_TYPE).await?;
-    let archived = ArchiveRow {
-        run_id: row.id.clone(),
-        tenant: row.tenant.clone(),
-        workflow: row.workflow.clone(),
-        version: row.version.clone(),
-        definition_hash: row.definition_hash.clone(),
-        status: row.status.clone(),
-        submitted_by: row.submitted_by.clone(),
-        created_ms: row.created_ms,
-        finished_ms: row.finished_ms,
-        key: blob.key,
-        sha256: blob.sha256,
-        size_bytes: i64::try_from(blob.size_bytes).unwrap_or(i64::MAX),
-        archived_ms: i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX),
-    };
+    let size_bytes = i64::try_from(blob.size_bytes).unwrap_or(i64::MAX);
+    let now_ms = i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX);
+    let archived = ArchiveRow::of(row, blob.key, blob.sha256, size_bytes, now_ms);
     let (_, back) = read(kernel, tenant, &archived).await?;
     let status = row.status.clone();
     let replaying = tokio::task::spawn_blocking(move || archive::replay(&back).map(|state| RunRow::status_of(&state)));
@@ -153,7 +141,7 @@ pub async fn read(kernel: &Kernel, tenant: &TenantId, row: &ArchiveRow) -> Resul
         Err(error) => Err(ArchiveFault::Shape(error.to_string())),
     });
     let (header, contents) = reading.await.map_err(|error| Error::internal(&error))??;
-    if (header.task_id.as_str(), header.tenant.as_str()) != (row.run_id.as_str(), row.tenant.as_str()) {
+    if (header.subject.task_id.as_str(), header.subject.tenant.as_str()) != (row.run_id.as_str(), row.tenant.as_str()) {
         return Err(ArchiveFault::Damaged("task").into());
     }
     Ok((header, contents))

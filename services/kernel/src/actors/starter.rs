@@ -1,7 +1,6 @@
 //! Starts the runs of schedules, each under a key that follows from the definition and what is due, so that a crash or a
 //! second kernel starts it once.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orrery_errors::Error;
@@ -63,22 +62,9 @@ pub async fn start(
 ) -> Result<Option<TaskId>, Error> {
     let Ok(tenant) = TenantId::new(&row.tenant) else { return Ok(None) };
     let run = Run {
-        id: TaskId::from_uuid(Uuid::now_v7()),
-        tenant,
-        workflow: (row.namespace.clone(), row.name.clone(), row.version.clone()),
-        definition: definition.hash,
-        submitted_by: row.submitted_by.clone(),
         roles: serde_json::from_str(&row.roles).unwrap_or_default(),
-        input: Arc::new(input),
-        attachments: BTreeMap::new(),
-        deadline_at: None,
         seed: rand::random(),
-        parent: None,
-        depth: 0,
-        traceparent: String::new(),
-        attributes: BTreeMap::new(),
-        origin: None,
-        priority: 0,
+        ..Run::of(definition, TaskId::from_uuid(Uuid::now_v7()), tenant, &row.submitted_by, input)
     };
     let key = format!("schedule/{}/{key}", definition.hash);
     let request_digest = Sha256Digest::of(key.as_bytes()).to_string();

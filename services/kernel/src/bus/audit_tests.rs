@@ -2,7 +2,6 @@
 //! trace, in which every act stands with who did it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orrery_proof::Record;
@@ -27,24 +26,8 @@ fn version(version: &str) -> Definition {
 }
 
 fn run(definition: &Definition, id: &str, origin: Option<Origin>) -> Run {
-    Run {
-        id: TaskId::new(id).unwrap(),
-        tenant: TenantId::new("acme").unwrap(),
-        workflow: ("t".into(), "talk".into(), "1.0.0".into()),
-        definition: definition.hash,
-        submitted_by: "alice".into(),
-        roles: vec![],
-        input: Arc::new(json!({})),
-        attachments: BTreeMap::new(),
-        deadline_at: None,
-        seed: 1,
-        parent: None,
-        depth: 0,
-        traceparent: String::new(),
-        attributes: BTreeMap::new(),
-        origin,
-        priority: 0,
-    }
+    let (id, tenant) = (TaskId::new(id).unwrap(), TenantId::new("acme").unwrap());
+    Run { origin, ..Run::of(definition, id, tenant, "alice", json!({})) }
 }
 
 /// A run, the records that it has left, and its journal.

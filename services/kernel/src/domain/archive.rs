@@ -30,6 +30,18 @@ pub const ARCHIVE_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub struct Header {
     /// The version of the format.
     pub orrery_archive: u32,
+    /// Who it is about.
+    #[serde(flatten)]
+    pub subject: Subject,
+    /// Lines after this one.
+    pub lines: u64,
+    /// Of their bytes: `sha256:<hex>`.
+    pub sha256: String,
+}
+
+/// Who an archive is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
     /// The run.
     pub task_id: String,
     /// Whose it is.
@@ -41,22 +53,6 @@ pub struct Header {
     /// Hash of the definition with which it ended.
     pub definition_hash: String,
     /// How it ended.
-    pub status: String,
-    /// Lines after this one.
-    pub lines: u64,
-    /// Of their bytes: `sha256:<hex>`.
-    pub sha256: String,
-}
-
-/// Who an archive is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)] // as in the header
-pub struct Subject {
-    pub task_id: String,
-    pub tenant: String,
-    pub workflow: String,
-    pub version: String,
-    pub definition_hash: String,
     pub status: String,
 }
 
@@ -133,19 +129,8 @@ pub fn encode(subject: Subject, contents: Contents) -> Result<String, ArchiveFau
             return Err(ArchiveFault::TooLarge(body.len()));
         }
     }
-    let Subject { task_id, tenant, workflow, version, definition_hash, status } = subject;
     let sha256 = Sha256Digest::of(body.as_bytes()).to_string();
-    let header = Header {
-        orrery_archive: VERSION,
-        task_id,
-        tenant,
-        workflow,
-        version,
-        definition_hash,
-        status,
-        lines: count,
-        sha256,
-    };
+    let header = Header { orrery_archive: VERSION, subject, lines: count, sha256 };
     Ok(format!("{}\n{body}", json!(header)))
 }
 
@@ -190,8 +175,6 @@ pub fn replay(contents: &Contents) -> Result<State, ArchiveFault> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
 
     use orrery_types::{TaskId, TenantId, UnixMillis};
 
@@ -203,24 +186,8 @@ mod tests {
     fn done() -> (State, Vec<Event>) {
         let text = "document: {dsl: 1.0.0, namespace: t, name: n, version: 1.0.0}\ndo: [{s: {set: {a: \"x\\ny\"}}}]\n";
         let definition = definition::parse(text).unwrap();
-        let run = Run {
-            id: TaskId::new("task_1").unwrap(),
-            tenant: TenantId::new("acme").unwrap(),
-            workflow: ("t".into(), "n".into(), "1.0.0".into()),
-            definition: definition.hash,
-            submitted_by: "alice".into(),
-            roles: vec![],
-            input: Arc::new(json!({})),
-            attachments: BTreeMap::new(),
-            deadline_at: None,
-            seed: 1,
-            parent: None,
-            depth: 0,
-            traceparent: String::new(),
-            attributes: BTreeMap::new(),
-            origin: None,
-            priority: 0,
-        };
+        let run =
+            Run::of(&definition, TaskId::new("task_1").unwrap(), TenantId::new("acme").unwrap(), "alice", json!({}));
         let moved = transition(&State::new(run), &definition, Command::Start, UnixMillis(1_000)).unwrap();
         (moved.state, moved.events)
     }
@@ -249,7 +216,7 @@ mod tests {
         let text = archive();
         assert_eq!(text, archive(), "the same run gives the same bytes");
         let (header, contents) = decode(&text).unwrap();
-        assert_eq!((header.task_id.as_str(), header.lines), ("task_1", contents.events.len() as u64 + 4));
+        assert_eq!((header.subject.task_id.as_str(), header.lines), ("task_1", contents.events.len() as u64 + 4));
         assert_eq!(contents.attributes, [("plate".to_owned(), "A\n1".to_owned())]);
         assert!(replay(&contents).unwrap() == done().0);
     }

@@ -7,7 +7,7 @@ use orrery_types::{ReviewId, Sha256Digest, TaskId, TenantId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::definition::Pointer;
+use super::definition::{Definition, Pointer};
 use super::event::Event;
 use super::fault::Fault;
 
@@ -86,6 +86,32 @@ pub struct Run {
     /// The run from which it was begun anew.
     #[serde(default)]
     pub origin: Option<Origin>,
+}
+
+impl Run {
+    /// A run of a definition that somebody starts with an input, and with nothing else: no roles, files, deadline, attributes
+    /// or trace, nobody waits for it, and its seed is 0.
+    pub fn of(definition: &Definition, id: TaskId, tenant: TenantId, submitted_by: &str, input: Value) -> Self {
+        let document = &definition.document;
+        Self {
+            id,
+            tenant,
+            workflow: (document.namespace.clone(), document.name.clone(), document.version.clone()),
+            definition: definition.hash,
+            submitted_by: submitted_by.to_owned(),
+            roles: Vec::new(),
+            input: Arc::new(input),
+            attachments: BTreeMap::new(),
+            deadline_at: None,
+            seed: 0,
+            parent: None,
+            depth: 0,
+            traceparent: String::new(),
+            priority: 0,
+            attributes: BTreeMap::new(),
+            origin: None,
+        }
+    }
 }
 
 /// The run from which another was begun anew.

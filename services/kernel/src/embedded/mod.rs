@@ -58,25 +58,12 @@ impl Start {
         if bytes > INPUT_BYTES_MAX {
             return Err(EmbeddedError::InputTooLong { bytes });
         }
-        let document = &self.definition.document;
+        let tenant = TenantId::new(LOCAL).map_err(|error| Reject::Invalid(error.to_string()))?;
         let id = self.seed.map_or_else(Uuid::now_v7, |seed| Uuid::from_u64_pair(0, seed));
         Ok(Run {
-            id: TaskId::from_uuid(id),
-            tenant: TenantId::new(LOCAL).map_err(|error| Reject::Invalid(error.to_string()))?,
-            workflow: (document.namespace.clone(), document.name.clone(), document.version.clone()),
-            definition: self.definition.hash,
-            submitted_by: LOCAL.to_owned(),
-            roles: Vec::new(),
-            input: Arc::new(self.input),
             attachments: self.attachments,
-            deadline_at: None,
             seed: self.seed.unwrap_or_else(rand::random),
-            parent: None,
-            depth: 0,
-            traceparent: String::new(),
-            attributes: BTreeMap::new(),
-            origin: None,
-            priority: 0,
+            ..Run::of(&self.definition, TaskId::from_uuid(id), tenant, LOCAL, self.input)
         })
     }
 }

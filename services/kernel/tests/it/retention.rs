@@ -98,7 +98,7 @@ async fn archived_and_told_of(mut system: System) {
     assert_eq!(system.history(&task).await, history, "its history is read from the archive");
     let text = read(&system, &archive_of(&system, &task).await.unwrap()).await;
     let (header, contents) = archive::decode(&text).unwrap();
-    assert_eq!(RunRow::status_of(&archive::replay(&contents).unwrap()), header.status);
+    assert_eq!(RunRow::status_of(&archive::replay(&contents).unwrap()), header.subject.status);
     assert_eq!(contents.run["input"], json!({"plate": "AB 1"}));
     assert_eq!(contents.run["output"], serde_json::from_str::<Value>(&done.output_json).unwrap());
     assert_eq!(contents.attributes, [("plate".to_owned(), "AB 1".to_owned())]);

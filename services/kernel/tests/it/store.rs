@@ -1,8 +1,5 @@
 //! The journal's contract, held by both databases.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use orrery_kernel::domain::command::{Command, Reply, Run};
@@ -23,24 +20,8 @@ pub fn sleeper() -> Definition {
 }
 
 pub fn fresh(definition: &Definition, id: &str) -> State {
-    State::new(Run {
-        id: TaskId::new(id).unwrap(),
-        tenant: TenantId::new("acme").unwrap(),
-        workflow: ("t".into(), "n".into(), "1.0.0".into()),
-        definition: definition.hash,
-        submitted_by: "alice".into(),
-        roles: vec![],
-        input: Arc::new(json!({"a": 1})),
-        attachments: BTreeMap::new(),
-        deadline_at: None,
-        seed: 1,
-        parent: None,
-        depth: 0,
-        traceparent: String::new(),
-        attributes: BTreeMap::new(),
-        origin: None,
-        priority: 0,
-    })
+    let (id, tenant) = (TaskId::new(id).unwrap(), TenantId::new("acme").unwrap());
+    State::new(Run { seed: 1, ..Run::of(definition, id, tenant, "alice", json!({"a": 1})) })
 }
 
 /// The move that a command makes, and its rows.

@@ -46,21 +46,7 @@ async fn expired(store: &KernelStore, reach: Reach, any_ms: i64, keyed_ms: i64) 
 }
 
 fn archive(row: &RunRow) -> ArchiveRow {
-    ArchiveRow {
-        run_id: row.id.clone(),
-        tenant: row.tenant.clone(),
-        workflow: row.workflow.clone(),
-        version: row.version.clone(),
-        definition_hash: row.definition_hash.clone(),
-        status: row.status.clone(),
-        submitted_by: row.submitted_by.clone(),
-        created_ms: row.created_ms,
-        finished_ms: row.finished_ms,
-        key: "acme/archive/x.jsonl".into(),
-        sha256: "00".into(),
-        size_bytes: 1,
-        archived_ms: 1,
-    }
+    ArchiveRow::of(row, "acme/archive/x.jsonl".into(), "00".into(), 1, 1)
 }
 
 async fn holds(store: KernelStore) {

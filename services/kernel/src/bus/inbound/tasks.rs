@@ -1,7 +1,6 @@
 //! Starting, reading and cancelling tasks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orrery_bus::CallContext;
@@ -65,25 +64,17 @@ impl Api {
         if deadline_at.is_some_and(|at| at <= UnixMillis::now()) {
             return Err(Error::new(ErrorCode::DeadlineExceeded, "the task's deadline is in the past"));
         }
-        let (row, definition) = self.kernel.definitions.resolve(tenant.as_str(), &request.workflow).await?;
+        let (_, definition) = self.kernel.definitions.resolve(tenant.as_str(), &request.workflow).await?;
         let id = self.kernel.new_id(&tenant);
         let run = Run {
-            id: id.clone(),
-            tenant: tenant.clone(),
-            workflow: (row.namespace, row.name, row.version),
-            definition: definition.hash,
-            submitted_by: person.principal,
             roles: person.roles,
-            input: Arc::new(input),
             attachments: convert::attachments(request.attachments)?,
             deadline_at,
             seed: rand::random(),
-            parent: None,
-            depth: 0,
             traceparent: orrery_telemetry::traceparent(),
             attributes: attributes(request.attributes)?,
-            origin: None,
             priority: request.priority,
+            ..Run::of(&definition, id.clone(), tenant.clone(), &person.principal, input)
         };
         let key = key.map(|key| StartKey { key, request_digest: digest.clone() });
         match self.kernel.start(Start { run, definition, key }).await {

@@ -1,7 +1,7 @@
 //! The model's processes: what each does with a command, a commit and an effect. As the real shell must, they decide,
 //! commit and only then act; and what must not be lost is in the state, or a row, never only in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use orrery_types::{TaskId, TenantId, UnixMillis};
@@ -27,24 +27,9 @@ impl World {
         }
         self.asked += 1;
         let definition = &self.definitions["parent"];
-        let run = Run {
-            id: TaskId::new(&format!("task_{}", self.asked)).unwrap(),
-            tenant: TenantId::new("acme").unwrap(),
-            workflow: ("test".into(), "parent".into(), "1.0.0".into()),
-            definition: definition.hash,
-            submitted_by: "alice".into(),
-            roles: vec![],
-            input: Arc::new(json!({"order": 7})),
-            attachments: BTreeMap::new(),
-            deadline_at: None,
-            seed: 7,
-            parent: None,
-            depth: 0,
-            traceparent: String::new(),
-            attributes: BTreeMap::new(),
-            origin: None,
-            priority: 0,
-        };
+        let id = TaskId::new(&format!("task_{}", self.asked)).unwrap();
+        let tenant = TenantId::new("acme").unwrap();
+        let run = Run { seed: 7, ..Run::of(definition, id, tenant, "alice", json!({"order": 7})) };
         self.send(None, 0, What::Begin { run: Box::new(run), key: Some(KEY.to_owned()) });
         self.send(None, AGAIN_MS / 10, What::Ask);
     }

@@ -41,6 +41,27 @@ pub struct ArchiveRow {
     pub archived_ms: i64,
 }
 
+impl ArchiveRow {
+    /// Of a run whose archive lies as this object.
+    pub fn of(row: &RunRow, key: String, sha256: String, size_bytes: i64, archived_ms: i64) -> Self {
+        Self {
+            run_id: row.id.clone(),
+            tenant: row.tenant.clone(),
+            workflow: row.workflow.clone(),
+            version: row.version.clone(),
+            definition_hash: row.definition_hash.clone(),
+            status: row.status.clone(),
+            submitted_by: row.submitted_by.clone(),
+            created_ms: row.created_ms,
+            finished_ms: row.finished_ms,
+            key,
+            sha256,
+            size_bytes,
+            archived_ms,
+        }
+    }
+}
+
 /// A run whose time is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expired {

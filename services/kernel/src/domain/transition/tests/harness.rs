@@ -1,8 +1,5 @@
 //! Runs a definition by hand: commands in, events and effects kept, and after each one the replay compared with the state.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use orrery_types::{TaskId, TenantId, UnixMillis};
 use serde_json::{Value, json};
 
@@ -27,24 +24,8 @@ impl Bench {
     pub fn new(body: &str, input: Value) -> Self {
         let text = format!("document: {{dsl: 1.0.0, namespace: test, name: sample, version: 1.0.0}}\n{body}");
         let definition = definition::parse(&text).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-        let run = Run {
-            id: TaskId::new("task_1").unwrap(),
-            tenant: TenantId::new("acme").unwrap(),
-            workflow: ("test".into(), "sample".into(), "1.0.0".into()),
-            definition: definition.hash,
-            submitted_by: "alice".into(),
-            roles: vec!["developer".into()],
-            input: Arc::new(input),
-            attachments: BTreeMap::new(),
-            deadline_at: None,
-            seed: 7,
-            parent: None,
-            depth: 0,
-            traceparent: String::new(),
-            attributes: BTreeMap::new(),
-            origin: None,
-            priority: 0,
-        };
+        let (id, tenant) = (TaskId::new("task_1").unwrap(), TenantId::new("acme").unwrap());
+        let run = Run { roles: vec!["developer".into()], seed: 7, ..Run::of(&definition, id, tenant, "alice", input) };
         let state = State::new(run);
         Self { definition, state, events: Vec::new(), effects: Vec::new(), now: UnixMillis(1_000_000) }
     }

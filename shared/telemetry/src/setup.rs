@@ -1,5 +1,6 @@
 //! Starts the subscriber, the exporter of traces and the recorder of metrics.
 
+use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -80,7 +81,7 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<Guard, Te
         let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
         registry.with(lines).try_init()
     } else {
-        registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).try_init()
+        registry.with(tracing_subscriber::fmt::layer().with_ansi(is_coloured()).with_writer(std::io::stderr)).try_init()
     };
     started.map_err(|error| TelemetryError::AlreadyStarted(error.to_string()))?;
     install_recorder()?;
@@ -92,12 +93,18 @@ pub fn init_for_people(filter: Option<&str>) -> Result<(), TelemetryError> {
     let value = filter.unwrap_or("warn");
     let filter = EnvFilter::try_new(value)
         .map_err(|error| TelemetryError::Filter { value: value.to_owned(), reason: error.to_string() })?;
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+    let layer = tracing_subscriber::fmt::layer().with_ansi(is_coloured()).with_writer(std::io::stderr);
+    let layer = layer.without_time().with_target(false);
     tracing_subscriber::registry()
         .with(filter)
         .with(layer)
         .try_init()
         .map_err(|error| TelemetryError::AlreadyStarted(error.to_string()))
+}
+
+/// Colours are for people who look: not for a file or a pipe, nor for who asks for none (<https://no-color.org>).
+fn is_coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn tracer_provider(service: &'static str, config: &TelemetryConfig) -> Result<SdkTracerProvider, TelemetryError> {

@@ -122,11 +122,13 @@ impl Manager {
             std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
         }
         let mut connection = SqliteConnection::establish(&self.url).map_err(|error| failed(error.to_string()))?;
-        // FULL: a commit is on the disk before it is acknowledged.
+        // FULL: a commit is on the disk before it is acknowledged. Checkpoints have a thread of their own, and take place in
+        // a commit only should that fall behind.
         connection
             .batch_execute(
                 "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-                 PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+                 PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;
+                 PRAGMA wal_autocheckpoint = 16384;",
             )
             .map_err(|error| failed(error.to_string()))?;
         Ok(AnyConnection::Sqlite(connection))

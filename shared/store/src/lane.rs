@@ -12,6 +12,7 @@ use diesel::r2d2::{Builder, Pool, PoolError};
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, watch};
 
+use crate::checkpoint::Checkpoints;
 use crate::connection::{Limits, Manager};
 use crate::{AnyConnection, Dialect, StoreError};
 
@@ -42,6 +43,8 @@ pub(crate) struct Lane {
     waiting: Arc<Semaphore>,
     /// Whether the database is known to be silent.
     silent: watch::Receiver<bool>,
+    /// Who is told of each operation.
+    checkpoints: Option<Checkpoints>,
 }
 
 /// Replaced as a whole when one of them is silent.
@@ -81,7 +84,12 @@ impl Lane {
     pub(crate) fn new(manager: &Manager, spec: LaneSpec, silent: watch::Receiver<bool>) -> Result<Self, StoreError> {
         let manager = manager.limited(Limits { statement: spec.answer_within, idle: spec.idle_within });
         let present = Arc::new(RwLock::new(Connections::tried(&manager, spec)?));
-        Ok(Self { manager, spec, present, waiting: Arc::new(Semaphore::new(WAITING_MAX)), silent })
+        Ok(Self { manager, spec, present, waiting: Arc::new(Semaphore::new(WAITING_MAX)), silent, checkpoints: None })
+    }
+
+    /// A lane whose operations write to SQLite's log.
+    pub(crate) fn with_checkpoints(self, checkpoints: Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
     }
 
     pub(crate) async fn run<T, E, F>(&self, work: F) -> Result<T, E>
@@ -114,7 +122,11 @@ impl Lane {
             outcome
         });
         if dialect == Dialect::Sqlite {
-            return working.await;
+            let outcome = working.await;
+            if let Some(checkpoints) = &self.checkpoints {
+                checkpoints.wake();
+            }
+            return outcome;
         }
         // Watched by a task of its own: who asked may stop waiting, and the lane must not lose its connection by that.
         let mut lane = self.clone();

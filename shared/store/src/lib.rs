@@ -1,6 +1,7 @@
 //! Connections to SQLite (embedded default) and PostgreSQL behind one type, transactions off the actors' threads,
 //! migrations, rows by column, and the transactional outbox. Knows no table but the outbox.
 
+mod checkpoint;
 pub mod columns;
 mod connection;
 mod error;

@@ -11,6 +11,7 @@ use diesel::{QueryResult, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 use tokio::sync::watch;
 
+use crate::checkpoint::Checkpoints;
 use crate::connection::Manager;
 use crate::lane::{Lane, LaneSpec, blocking};
 use crate::{AnyConnection, Dialect, StoreError};
@@ -81,7 +82,7 @@ impl Store {
         let readers = lane(READERS)?;
         Ok(match dialect {
             Dialect::Sqlite => {
-                let writers = lane(WRITER)?;
+                let writers = lane(WRITER)?.with_checkpoints(Checkpoints::start(&manager)?);
                 Self { dialect, journal: writers.clone(), pulse: writers.clone(), writers, readers, silent }
             }
             Dialect::Postgres => {

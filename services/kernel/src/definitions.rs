@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::domain::definition::{self, Definition};
 use crate::error::invalid_definition;
 use crate::resources::{self, Fetch};
-use crate::store::{DefinitionRow, KernelStore};
+use crate::store::{DefinitionRow, Deployed, KernelStore, NewSchedule};
 
 /// Compiled definitions kept; the rest is compiled again when needed.
 const KEPT_MAX: usize = 512;
@@ -22,8 +22,31 @@ pub type Resolved = (DefinitionRow, Arc<Definition>);
 pub struct Definitions {
     store: KernelStore,
     compiled: Mutex<HashMap<String, Arc<Definition>>>,
-    /// What references that name a version or a hash stand for, which never changes (K-2).
-    named: Mutex<HashMap<(String, String), Resolved>>,
+    named: Mutex<Named>,
+}
+
+/// What references stand for, by tenant. For one that names a version or a hash that never changes (K-2).
+#[derive(Default)]
+struct Named {
+    kept: HashMap<(String, String), Resolved>,
+    /// Rises whenever another version may have become the newest.
+    changes: u64,
+    /// Other processes deploy as well, so what is the newest is asked of the database.
+    are_shared: bool,
+}
+
+impl Named {
+    fn keep(&mut self, key: (String, String), resolved: Resolved) {
+        if self.kept.len() >= KEPT_MAX {
+            self.kept.clear();
+        }
+        self.kept.insert(key, resolved);
+    }
+
+    fn forget_newest(&mut self) {
+        self.changes += 1;
+        self.kept.retain(|(_, reference), _| parsed(reference).1 != Wanted::Newest);
+    }
 }
 
 impl fmt::Debug for Definitions {
@@ -81,22 +104,36 @@ impl Definitions {
         self.of(row).await
     }
 
+    /// Deploys a definition.
+    pub async fn deploy(&self, row: DefinitionRow, schedule: Option<NewSchedule>) -> Result<Deployed, Error> {
+        let deployed = self.store.deploy(row, schedule).await;
+        // Whatever came of it: a failed commit may have taken effect.
+        self.named.lock().forget_newest();
+        Ok(deployed?)
+    }
+
+    /// Whether other processes deploy definitions as well. One that has just come is known of after a beat.
+    pub fn are_shared(&self, are_shared: bool) {
+        let mut named = self.named.lock();
+        named.are_shared = are_shared;
+        named.forget_newest();
+    }
+
     /// What a reference names: `name`, `name:version` or `name@sha256:<hex>`; without a version, the newest deployed.
-    pub async fn resolve(&self, tenant: &str, reference: &str) -> Result<(DefinitionRow, Arc<Definition>), Error> {
+    pub async fn resolve(&self, tenant: &str, reference: &str) -> Result<Resolved, Error> {
         let key = (tenant.to_owned(), reference.to_owned());
-        let kept = self.named.lock().get(&key).cloned();
+        let (kept, changes) = {
+            let named = self.named.lock();
+            (named.kept.get(&key).cloned(), named.changes)
+        };
         if let Some(kept) = kept {
             return Ok(kept);
         }
-        let (name, wanted) = match (reference.split_once('@'), reference.split_once(':')) {
-            (Some((name, hash)), _) => (name, Wanted::Hash(hash)),
-            (None, Some((name, version))) => (name, Wanted::Version(version)),
-            (None, None) => (reference, Wanted::Newest),
-        };
+        let (name, wanted) = parsed(reference);
         let rows = self.store.definitions_named(tenant.to_owned(), name.to_owned()).await?;
         let fits = |row: &&DefinitionRow| match wanted {
             Wanted::Hash(hash) => row.hash == hash,
-            Wanted::Version("latest") | Wanted::Newest => true,
+            Wanted::Newest => true,
             Wanted::Version(version) => row.version == version,
         };
         let row = rows.iter().rev().find(fits).cloned();
@@ -105,21 +142,28 @@ impl Definitions {
             let known = if known.is_empty() { String::new() } else { format!("; there are {}", known.join(", ")) };
             Error::new(ErrorCode::NotFound, format!("no workflow {reference:?} is deployed{known}"))
         })?;
-        let definition = self.of(row.clone()).await?;
-        if matches!(wanted, Wanted::Version(version) if version != "latest") || matches!(wanted, Wanted::Hash(_)) {
-            let mut named = self.named.lock();
-            if named.len() >= KEPT_MAX {
-                named.clear();
-            }
-            named.insert(key, (row.clone(), definition.clone()));
+        let resolved = (row.clone(), self.of(row).await?);
+        let mut named = self.named.lock();
+        if wanted != Wanted::Newest || (!named.are_shared && named.changes == changes) {
+            named.keep(key, resolved.clone());
         }
-        Ok((row, definition))
+        Ok(resolved)
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted<'a> {
     Hash(&'a str),
     Version(&'a str),
     Newest,
+}
+
+/// The name in a reference, and what it wants of that name.
+fn parsed(reference: &str) -> (&str, Wanted<'_>) {
+    match (reference.split_once('@'), reference.split_once(':')) {
+        (Some((name, hash)), _) => (name, Wanted::Hash(hash)),
+        (None, Some((name, "latest"))) => (name, Wanted::Newest),
+        (None, Some((name, version))) => (name, Wanted::Version(version)),
+        (None, None) => (reference, Wanted::Newest),
+    }
 }

@@ -136,6 +136,7 @@ impl Kernel {
             return Ok(());
         }
         tracing::info!(members = part.of, member.rank = part.rank, "the limits are divided anew");
+        self.definitions.are_shared(part != Part::WHOLE);
         self.admission.adopt(self.shares.runs());
         self.leases.adopt(self.shares.leases());
         match self.wiring()?.executor.try_send(Adopt(self.shares.calls())) {

@@ -30,7 +30,7 @@ impl Api {
             deployed_ms: i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX),
         };
         let schedule = schedule(&row, &definition, &person);
-        let (row, created) = match self.kernel.store.deploy(row, schedule).await? {
+        let (row, created) = match self.kernel.definitions.deploy(row, schedule).await? {
             Deployed::Created(row) => (row, true),
             Deployed::Unchanged(row) => (row, false),
             Deployed::Conflicting(hash) => {

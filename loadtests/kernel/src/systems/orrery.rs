@@ -35,15 +35,21 @@ pub enum Database {
     Postgresql,
 }
 
-/// Runs whose end was told to their sender or to the public, but not yet to both.
-type Ends = Arc<Mutex<HashSet<String>>>;
+/// Runs that are over.
+#[derive(Debug, Default)]
+struct Ends {
+    /// Those whose senders know, but not the public yet.
+    unpublished: HashSet<String>,
+    /// Those that the public knows of: it may be told twice, and before the sender.
+    published: HashSet<String>,
+}
 
 /// A kernel with its servers.
 #[derive(Debug)]
 pub struct Orrery {
     database: Database,
     bus: Bus,
-    unpublished: Ends,
+    ends: Arc<Mutex<Ends>>,
     kernel: Mutex<Process>,
     program: Program,
     nats: NatsServer,
@@ -76,8 +82,8 @@ impl Orrery {
         let program = Program { path, database_url, admin: format!("127.0.0.1:{}", free_port()?) };
         let kernel = Mutex::new(program.start(&nats, folder.path())?);
         let bus = nats.connect("gateway").await?;
-        let unpublished = Ends::default();
-        let system = Self { database, bus, unpublished, kernel, program, nats, postgres, folder };
+        let ends = Arc::default();
+        let system = Self { database, bus, ends, kernel, program, nats, postgres, folder };
         system.ready().await?;
         system.listen().await?;
         system.deploy(TENANT, &ten_steps()).await?;
@@ -98,11 +104,11 @@ impl Orrery {
     async fn listen(&self) -> anyhow::Result<()> {
         let mut events = self.bus.subscribe(subjects::event(TENANT, "task", "completed")).await?;
         self.bus.client().flush().await?;
-        let ends = self.unpublished.clone();
+        let ends = self.ends.clone();
         tokio::spawn(async move {
             while let Some(message) = events.next().await {
                 let Ok(event) = serde_json::from_slice::<CloudEvent>(&message.payload) else { continue };
-                tell(&ends, event.subject);
+                ends.lock().is_public(event.subject);
             }
         });
         Ok(())
@@ -159,7 +165,7 @@ impl Orrery {
         let task = self.bus.call(verbs::kernel::WAIT, &CallContext::within(PATIENCE), &request).await?;
         ensure!(task.status() == TaskStatus::Completed, "{} is {:?}: {}", task.id, task.status(), task.error_json);
         if tenant == TENANT {
-            tell(&self.unpublished, task.id);
+            self.ends.lock().is_known(task.id);
         }
         Ok(())
     }
@@ -191,7 +197,7 @@ impl System for Orrery {
     }
 
     async fn settle(&self) -> anyhow::Result<()> {
-        let all_told = || async { self.unpublished.lock().is_empty().then_some(()) };
+        let all_told = || async { self.ends.lock().unpublished.is_empty().then_some(()) };
         eventually_within(SETTLING, all_told).await.context("events lag behind the journal by minutes")
     }
 
@@ -201,10 +207,16 @@ impl System for Orrery {
     }
 }
 
-fn tell(ends: &Ends, run: String) {
-    let mut ends = ends.lock();
-    if !ends.remove(&run) {
-        ends.insert(run);
+impl Ends {
+    fn is_known(&mut self, run: String) {
+        if !self.published.contains(&run) {
+            self.unpublished.insert(run);
+        }
+    }
+
+    fn is_public(&mut self, run: String) {
+        self.unpublished.remove(&run);
+        self.published.insert(run);
     }
 }
 

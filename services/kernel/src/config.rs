@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::domain::fairness::{Limits, Policy, Rate, Share};
+use crate::domain::fairness::{Limits, Policy, Rate, Share, StepClock};
 use crate::domain::retention::KEEP_MS_MAX;
 use crate::providers::{NetworkConfig, SandboxConfig, SecretsConfig};
 use crate::shares::Part;
@@ -322,6 +322,12 @@ impl FairnessConfig {
             Share { weight: tenant.weight, limits: limits(Some(most), None, None) }
         };
         self.policy(self.calls_max, share)
+    }
+
+    /// Whose step is decided and committed next.
+    pub fn steps(&self) -> StepClock {
+        let weights = self.tenants.iter().map(|(name, tenant)| (name.clone(), tenant.weight));
+        StepClock::new(weights.collect(), self.default.weight)
     }
 
     /// What workers may hold and take. The leases themselves are counted in their rows; this knows the rates.

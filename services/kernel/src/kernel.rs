@@ -8,6 +8,7 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_store::outbox::Pump;
 use orrery_supervise::Handle;
 use orrery_types::{TaskId, TenantId};
+use parking_lot::Mutex;
 
 use crate::actors::admission::Admission;
 use crate::actors::announcer::Announcer;
@@ -22,6 +23,7 @@ use crate::definitions::Definitions;
 use crate::domain::command::{Command, Reject};
 use crate::domain::definition::Definition;
 use crate::domain::event::Event;
+use crate::domain::fairness::StepClock;
 use crate::domain::state::State;
 use crate::error::ActError;
 use crate::leases::Leases;
@@ -88,6 +90,8 @@ pub struct Kernel {
     pub leases: Leases,
     /// When runs may begin.
     pub admission: Admission,
+    /// In which order steps that are ready have their turn.
+    pub steps: Mutex<StepClock>,
     /// This process's part of what is limited over all of them.
     pub shares: Shares,
     /// Limits of operations on many runs.
@@ -115,6 +119,7 @@ impl Kernel {
             heartbeats: Heartbeats::default(),
             leases: Leases::new(&config.fairness),
             admission: Admission::new(config.fairness.runs()),
+            steps: Mutex::new(config.fairness.steps()),
             shares: Shares::new(config.fairness.clone()),
             batches: config.batches,
             retention: config.retention,

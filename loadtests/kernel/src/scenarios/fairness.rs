@@ -31,6 +31,8 @@ struct Row {
     queued: u64,
     idle: Latency,
     beside_backlog: Latency,
+    /// At which the other tenant's work goes on meanwhile.
+    backlog_steps_per_s: f64,
     /// Whether the other tenant still had work queued when the measurement ended: without it the figures say nothing.
     backlog_lasted: bool,
 }
@@ -59,15 +61,26 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     for database in options.databases() {
         rows.push(measure(options, database).await?);
     }
-    let columns = ["store", "other's queue", "runs", "start p50 ms", "p99", "done p50 ms", "p99"];
-    let line = |row: &Row, queued: String, it: Latency| {
+    let columns =
+        ["store", "other's queue", "its steps/s", "runs", "start p50 ms", "p99", "of idle", "done p50 ms", "p99"];
+    let line = |row: &Row, queued: String, steps_per_s: f64, it: Latency| {
         let ms = |value: f64| format!("{value:.1}");
-        let figures = [it.start_p50_ms, it.start_p99_ms, it.done_p50_ms, it.done_p99_ms].map(ms);
-        [row.store.to_owned(), queued, it.runs.to_string()].into_iter().chain(figures).collect::<Vec<_>>()
+        vec![
+            row.store.to_owned(),
+            queued,
+            format!("{steps_per_s:.0}"),
+            it.runs.to_string(),
+            ms(it.start_p50_ms),
+            ms(it.start_p99_ms),
+            format!("{:.2}×", it.start_p99_ms / row.idle.start_p99_ms),
+            ms(it.done_p50_ms),
+            ms(it.done_p99_ms),
+        ]
     };
     let lines = rows.iter().flat_map(|row| {
         let lasted = if row.backlog_lasted { "" } else { " (worked off meanwhile)" };
-        [line(row, "0".to_owned(), row.idle), line(row, format!("{}{lasted}", row.queued), row.beside_backlog)]
+        let beside = format!("{}{lasted}", row.queued);
+        [line(row, "0".to_owned(), 0.0, row.idle), line(row, beside, row.backlog_steps_per_s, row.beside_backlog)]
     });
     say(table(&columns, 2, lines));
     report::write(&options.out, &Results { machine, rows })
@@ -87,8 +100,13 @@ async fn measure(options: &Options, database: Database) -> anyhow::Result<Row> {
     system.launch().await?;
     // The first ones also wait for the recovery, which is not what is measured.
     send(&system, window / 4).await?;
+    let (began, before) = (Instant::now(), system.steps().await?);
     let beside_backlog = send(&system, window).await?;
-    Ok(Row { store: system.name().1, queued, idle, beside_backlog, backlog_lasted: has_work(&system).await? })
+    let steps = system.steps().await?.since(&before).count();
+    // One step of each run was the quiet tenant's.
+    let backlog_steps_per_s = steps.saturating_sub(beside_backlog.runs as u64) as f64 / began.elapsed().as_secs_f64();
+    let backlog_lasted = has_work(&system).await?;
+    Ok(Row { store: system.name().1, queued, idle, beside_backlog, backlog_steps_per_s, backlog_lasted })
 }
 
 fn steps(name: &str, count: usize) -> String {

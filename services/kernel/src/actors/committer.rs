@@ -1,8 +1,10 @@
 //! The one writer of the journal. It commits whatever has queued while the last commit ran, so one sync to disk serves
-//! many steps of many partitions, and it never waits for more to come.
+//! many steps of many partitions, and it never waits for more to come. Where a tenant that has little to do meets one that has
+//! much, it commits less at once: whoever comes waits for what is under way.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use orrery_errors::{Error, ErrorCode};
@@ -10,11 +12,10 @@ use orrery_store::StoreError;
 use orrery_supervise::{ActorSpec, Heartbeat};
 use tokio::sync::oneshot;
 
+use crate::domain::fairness::{BatchSize, Place};
 use crate::kernel::Kernel;
 use crate::store::{Committed, Entry};
 
-/// Entries in one transaction.
-const BATCH_MAX: usize = 256;
 /// Entries that wait for their transaction.
 const MAILBOX: usize = 8_192;
 /// A slow disk or a database that fails over must not pass for a hang.
@@ -24,7 +25,19 @@ const MISSES: u32 = 12;
 /// Commits entries; answered once they are durable, with what became of each.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<Committed>, Error>")]
-pub struct Commit(pub Vec<Entry>);
+pub struct Commit {
+    /// Whose turn comes before whose.
+    pub place: Place,
+    /// What is written together.
+    pub entries: Vec<Entry>,
+}
+
+impl Commit {
+    /// Of what is ready now.
+    pub fn of(kernel: &Kernel, tenant: &str, entry: Entry) -> Self {
+        Self { place: kernel.steps.lock().place(tenant), entries: vec![entry] }
+    }
+}
 
 type Waiting = (Vec<Entry>, oneshot::Sender<Result<Vec<Committed>, Error>>);
 
@@ -32,13 +45,27 @@ type Waiting = (Vec<Entry>, oneshot::Sender<Result<Vec<Committed>, Error>>);
 #[allow(missing_debug_implementations)] // the kernel has none
 pub struct Committer {
     kernel: Arc<Kernel>,
-    queue: Vec<Waiting>,
-    busy: bool,
+    /// By place, and by arrival where that is the same.
+    queue: BTreeMap<(Place, u64), Waiting>,
+    arrivals: u64,
+    size: BatchSize,
+    /// The latest place that had its turn.
+    reached: Place,
+    /// Transactions.
+    under_way: usize,
 }
 
 /// The supervised committer.
 pub fn spec(kernel: Arc<Kernel>) -> ActorSpec<Committer> {
-    ActorSpec::new("committer", move || Committer { kernel: kernel.clone(), queue: Vec::new(), busy: false })
+    let fresh = move || Committer {
+        kernel: kernel.clone(),
+        queue: BTreeMap::new(),
+        arrivals: 0,
+        size: BatchSize::default(),
+        reached: Place::default(),
+        under_way: 0,
+    };
+    ActorSpec::new("committer", fresh)
         .mailbox(MAILBOX)
         .heartbeat(Heartbeat::every(HEARTBEAT).misses(MISSES))
         .ask_deadline(HEARTBEAT * MISSES)
@@ -51,9 +78,10 @@ impl Actor for Committer {
 impl Handler<Commit> for Committer {
     type Result = ResponseFuture<Result<Vec<Committed>, Error>>;
 
-    fn handle(&mut self, Commit(it): Commit, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Commit { place, entries }: Commit, ctx: &mut Self::Context) -> Self::Result {
         let (answer, answered) = oneshot::channel();
-        self.queue.push((it, answer));
+        self.arrivals += 1;
+        self.queue.insert((place, self.arrivals), (entries, answer));
         self.flush(ctx);
         Box::pin(async move { answered.await.unwrap_or_else(|_| Err(lost())) })
     }
@@ -65,30 +93,48 @@ fn lost() -> Error {
 
 impl Committer {
     fn flush(&mut self, ctx: &mut Context<Self>) {
-        if self.busy || self.queue.is_empty() {
+        if self.under_way == 0 {
+            let most = self.size.most(self.kernel.steps.lock().is_contended());
+            self.commit(most, None, ctx);
+        } else if self.under_way == 1 && self.kernel.store.is_parallel() {
+            // Who is no further ahead than those whose turn it is does not wait for them.
+            self.commit(self.size.most(true), Some(self.reached), ctx);
+        }
+    }
+
+    /// Commits what comes first, no further than to a place.
+    fn commit(&mut self, most: usize, until: Option<Place>, ctx: &mut Context<Self>) {
+        let (mut batch, mut count): (Vec<Waiting>, _) = (Vec::new(), 0);
+        while count < most
+            && let Some(first) = self.queue.first_entry()
+            && until.is_none_or(|until| first.key().0 <= until)
+        {
+            let ((place, _), waiting) = first.remove_entry();
+            self.reached = self.reached.max(place);
+            count += waiting.0.len();
+            batch.push(waiting);
+        }
+        if batch.is_empty() {
             return;
         }
-        self.busy = true;
-        let mut count = 0;
-        let fits = self.queue.iter().take_while(|(entries, _)| {
-            let room = count < BATCH_MAX;
-            count += entries.len();
-            room
-        });
-        let batch: Vec<Waiting> = self.queue.drain(..fits.count()).collect();
+        self.under_way += 1;
+        self.kernel.steps.lock().advance(self.reached);
         let store = self.kernel.store.clone();
         let committing = async move {
             let (groups, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
             let sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
             let entries: Vec<Entry> = groups.into_iter().flatten().collect();
-            metrics::histogram!("orrery.kernel.commit.moves").record(entries.len() as f64);
-            let began = std::time::Instant::now();
+            metrics::histogram!("orrery.kernel.commit.moves").record(count as f64);
+            let began = Instant::now();
             let outcome = store.commit(entries).await;
-            metrics::histogram!("orrery.kernel.commit.duration").record(began.elapsed().as_secs_f64());
+            let duration = began.elapsed();
+            metrics::histogram!("orrery.kernel.commit.duration").record(duration.as_secs_f64());
             reply(sizes, answers, outcome);
+            duration
         };
-        ctx.spawn(committing.into_actor(self).map(|(), actor, ctx| {
-            actor.busy = false;
+        ctx.spawn(committing.into_actor(self).map(move |duration, actor, ctx| {
+            actor.under_way -= 1;
+            actor.size.took(count, duration);
             actor.kernel.outbox.wake();
             actor.flush(ctx);
         }));

@@ -41,7 +41,8 @@ pub async fn run(kernel: Arc<Kernel>, tenant: TenantId, id: String, errand: Effe
     }
     let done = match kernel.wiring() {
         Ok(wiring) => {
-            wiring.committer.try_send(Commit(vec![Entry::ErrandDone(id)])).map(drop).map_err(|error| error.to_string())
+            let commit = Commit::of(&kernel, tenant.as_str(), Entry::ErrandDone(id));
+            wiring.committer.try_send(commit).map(drop).map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),
     };

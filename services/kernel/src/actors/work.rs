@@ -11,6 +11,7 @@ use super::committer::Commit;
 use crate::bus::outbound;
 use crate::domain::command::Command;
 use crate::domain::definition::Definition;
+use crate::domain::fairness::Place;
 use crate::domain::state::State;
 use crate::domain::transition::{Transition, transition};
 use crate::error::ActError;
@@ -76,14 +77,21 @@ pub async fn decide(kernel: Arc<Kernel>, mut works: Vec<Work>) -> Vec<Result<Opt
     decided
 }
 
-/// Commits what was decided, in order.
-pub async fn commit(kernel: Arc<Kernel>, decided: Vec<Result<Option<Decided>, ActError>>) -> Vec<Outcome> {
+/// Commits what was decided, in order, when it is its turn.
+pub async fn commit(
+    kernel: Arc<Kernel>,
+    place: Place,
+    decided: Vec<Result<Option<Decided>, ActError>>,
+) -> Vec<Outcome> {
     let entries: Vec<Entry> =
         decided.iter().filter_map(|it| it.as_ref().ok()?.as_ref().map(|it| Entry::Move(it.rows.clone()))).collect();
     let committed = match entries.is_empty() {
-        true => Ok(Vec::new()),
+        true => {
+            kernel.steps.lock().advance(place);
+            Ok(Vec::new())
+        }
         false => match kernel.wiring() {
-            Ok(wiring) => match wiring.committer.ask(Commit(entries)).await {
+            Ok(wiring) => match wiring.committer.ask(Commit { place, entries }).await {
                 Ok(committed) => committed,
                 Err(error) => Err(crate::error::busy(&error)),
             },

@@ -72,6 +72,11 @@ impl KernelStore {
         Ok(Self { store: Arc::new(store) })
     }
 
+    /// Whether it can write two batches at the same time.
+    pub fn is_parallel(&self) -> bool {
+        self.store.dialect() == Dialect::Postgres
+    }
+
     /// Writes a batch in one transaction. Where one entry is in conflict with what is stored, each is written on its own, so
     /// that only that one fails.
     pub async fn commit(&self, batch: Vec<Entry>) -> Result<Vec<Committed>, StoreError> {

@@ -9,7 +9,7 @@
 mod handlers;
 mod messages;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ use crate::actors::work::{self, Outcome, Work};
 use crate::domain::command::Command;
 use crate::domain::definition::Definition;
 use crate::domain::effect::Effect;
+use crate::domain::fairness::Place;
 use crate::domain::state::State;
 use crate::domain::transition::unfinished;
 use crate::error::ActError;
@@ -49,6 +50,8 @@ const BUSY_MAX: usize = 250_000;
 const IDLE_MAX: usize = 2_048;
 /// Commands that are decided together.
 const BATCH_MAX: usize = 64;
+/// The same while a tenant that has little to do meets one that has much: what is decided together is committed together.
+const SHORT_BATCH_MAX: usize = 4;
 /// Batches that are decided at the same time, so that one expression that takes long does not hold up all.
 const DECIDING_MAX: usize = 2;
 /// How old the row of a run that goes on may become.
@@ -104,8 +107,10 @@ struct Job {
 /// Owns its runs.
 pub struct Partition {
     kernel: Arc<Kernel>,
-    /// What is decided next, together.
-    ready: Vec<Job>,
+    /// What is decided next, by place, and by arrival where that is the same.
+    ready: BTreeMap<(Place, u64), Job>,
+    /// Jobs so far.
+    arrivals: u64,
     /// Batches that are being decided.
     deciding: usize,
     runs: HashMap<TaskId, Slot>,
@@ -120,7 +125,8 @@ pub struct Partition {
 pub fn spec(kernel: Arc<Kernel>, index: i32) -> ActorSpec<Partition> {
     let fresh = move || Partition {
         kernel: kernel.clone(),
-        ready: Vec::new(),
+        ready: BTreeMap::new(),
+        arrivals: 0,
         deciding: 0,
         runs: HashMap::new(),
         incarnations: 0,
@@ -270,23 +276,27 @@ impl Partition {
         let of = SlotId { run: id.clone(), incarnation: slot.incarnation };
         let Waiting { command, key, answer, asked } = waiting;
         let work = Work { state, definition, epoch, command, key };
-        self.ready.push(Job { of, work, answer, asked });
+        let place = self.kernel.steps.lock().place(work.state.run.tenant.as_str());
+        self.arrivals += 1;
+        self.ready.insert((place, self.arrivals), Job { of, work, answer, asked });
         self.decide(ctx);
     }
 
     /// Decides what is ready, unless enough is being decided; commits it while the next is decided.
     fn decide(&mut self, ctx: &mut Context<Self>) {
-        if self.deciding >= DECIDING_MAX || self.ready.is_empty() {
+        let Some(place) = self.ready.keys().next().map(|(place, _)| *place) else { return };
+        if self.deciding >= DECIDING_MAX {
             return;
         }
         self.deciding += 1;
-        let batch = self.ready.drain(..self.ready.len().min(BATCH_MAX));
-        let (works, jobs): (Vec<_>, Vec<_>) = batch.map(|job| (job.work, (job.of, job.answer, job.asked))).unzip();
+        let most = if self.kernel.steps.lock().is_contended() { SHORT_BATCH_MAX } else { BATCH_MAX };
+        let batch = std::iter::from_fn(|| self.ready.pop_first()).take(most);
+        let (works, jobs): (Vec<_>, Vec<_>) = batch.map(|(_, job)| (job.work, (job.of, job.answer, job.asked))).unzip();
         let kernel = self.kernel.clone();
         let deciding = work::decide(kernel.clone(), works).into_actor(self).then(move |decided, actor, ctx| {
             actor.deciding -= 1;
             actor.decide(ctx);
-            work::commit(kernel, decided).into_actor(actor)
+            work::commit(kernel, place, decided).into_actor(actor)
         });
         ctx.spawn(deciding.map(move |outcomes, actor, ctx| {
             for ((of, answer, asked), outcome) in jobs.into_iter().zip(outcomes) {
@@ -432,7 +442,11 @@ impl Partition {
             let Some((state, _)) = &slot.held else { continue };
             slot.stale_view = false;
             // Losing one costs the view a second; the journal is what counts.
-            drop(wiring.committer.try_send(Commit(vec![Entry::View(Box::new(RunRow::of(state)))])));
+            drop(wiring.committer.try_send(Commit::of(
+                &self.kernel,
+                state.run.tenant.as_str(),
+                Entry::View(Box::new(RunRow::of(state))),
+            )));
         }
     }
 }

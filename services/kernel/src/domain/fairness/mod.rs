@@ -6,14 +6,18 @@
 //! F-3: within a tenant, nothing that came a priority step's worth of waiting later overtakes.
 
 mod backlog;
+mod batch_size;
 mod bucket;
 mod meter;
 mod policy;
 mod scheduler;
+mod steps;
 
+pub use batch_size::BatchSize;
 pub use bucket::Bucket;
 pub use policy::{Lane, Limits, Policy, Rate, Share};
 pub use scheduler::{Next, Scheduler};
+pub use steps::{Place, StepClock};
 
 #[cfg(test)]
 mod tests;

@@ -142,13 +142,19 @@ impl Move {
         matches!(self.run, RunChange::None)
     }
 
-    /// Whether it writes nothing but the journal, the run's row and messages.
+    /// Whether it writes nothing but the journal, the run's row and messages, and at most takes it out of those that wait
+    /// for their turn.
     pub(super) fn is_plain(&self) -> bool {
         self.snapshot.is_none()
             && self.errands.is_empty()
-            && self.changes.is_empty()
+            && self.changes.iter().all(|change| change.has_turn().is_some())
             && self.key.is_none()
             && !self.run.row().is_some_and(views::may_have_snapshot)
+    }
+
+    /// The run, if it has its turn.
+    pub(super) fn begun(&self) -> Option<&str> {
+        self.changes.iter().find_map(Change::has_turn)
     }
 
     pub(super) fn run_row(&self) -> Option<&RunRow> {

@@ -1,12 +1,13 @@
 //! The commit of moves that write nothing but the journal, their run's row and messages, as most do, on PostgreSQL: the
-//! fence and all rows are one statement and so one round trip, where a transaction takes six.
+//! fence and all rows are one statement and so one round trip, where a transaction takes six. A run that has waited for its
+//! turn is taken out of those that wait as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Integer};
+use diesel::sql_types::{BigInt, Integer, Text};
 use orrery_store::columns::{Arguments, Columns};
 use orrery_store::outbox::MessageColumns;
 use orrery_store::{AnyConnection, StoreError};
@@ -41,6 +42,8 @@ struct PlainCommit<'a> {
     journal: Fenced<JournalColumns<'a>>,
     runs: Fenced<RunColumns<'a>>,
     outbox: Fenced<MessageColumns<'a>>,
+    /// Runs that have their turn.
+    begun: Fenced<Vec<&'a str>>,
 }
 
 impl<'a> PlainCommit<'a> {
@@ -50,6 +53,8 @@ impl<'a> PlainCommit<'a> {
             moves.iter().filter_map(|it| it.run_row().map(|row| (row.id.as_str(), (it.fence(), row)))).collect();
         let messages = moves.iter().flat_map(|it| it.messages().iter().map(|message| (it.fence(), message)));
         let (message_fences, messages): (Vec<Fence>, Vec<_>) = messages.unzip();
+        let begun = moves.iter().filter_map(|it| Some((it.fence(), it.begun()?)));
+        let (begun_fences, begun): (Vec<Fence>, Vec<_>) = begun.unzip();
         let fences: BTreeSet<Fence> = moves.iter().map(|it| it.fence()).collect();
         Self {
             fences: FenceColumns::of(fences),
@@ -62,6 +67,7 @@ impl<'a> PlainCommit<'a> {
                 rows: RunColumns::of(rows.values().map(|(_, row)| *row)),
             },
             outbox: Fenced { under: FenceColumns::of(message_fences), rows: MessageColumns::of(&messages) },
+            begun: Fenced { under: FenceColumns::of(begun_fences), rows: begun },
         }
     }
 }
@@ -89,6 +95,21 @@ impl FenceColumns {
 struct Fenced<C> {
     under: FenceColumns,
     rows: C,
+}
+
+impl Fenced<Vec<&str>> {
+    /// `name AS (DELETE …)`, of runs that wait for their turn.
+    fn delete_pending<'b>(&'b self, name: &'static str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        for text in [", ", name, " AS (DELETE FROM pending USING unnest("] {
+            out.push_sql(text);
+        }
+        let mut arguments = Arguments::new(out.reborrow());
+        self.under.bind(&mut arguments)?;
+        arguments.column::<Text, _>(&self.rows)?;
+        out.push_sql(") AS row (of_partition, of_epoch, of_run) ");
+        out.push_sql("JOIN owned ON owned_partition = of_partition AND owned_epoch = of_epoch WHERE run_id = of_run)");
+        Ok(())
+    }
 }
 
 impl<C: Columns> Fenced<C> {
@@ -134,6 +155,7 @@ impl QueryFragment<Pg> for PlainCommit<'_> {
         self.journal.insert("written", &mut out)?;
         self.runs.insert("shown", &mut out)?;
         self.outbox.insert("told", &mut out)?;
+        self.begun.delete_pending("begun", &mut out)?;
         out.push_sql(" SELECT owned_partition, owned_epoch FROM owned");
         Ok(())
     }

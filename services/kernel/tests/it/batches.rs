@@ -133,9 +133,7 @@ async fn failed_runs_are_retried_together_each_once_across_kill_9() {
 async fn a_batch_moves_to_another_kernel_with_its_partition_and_does_no_run_twice() {
     let postgres = PostgresServer::start().await.unwrap();
     let mut system = System::start_on(Some(postgres.url())).await;
-    let mut other = system.spawn("kernel-1");
-    let took_part = || async { other.log().contains("taken up").then_some(()) };
-    assert!(eventually_within(WITHIN, took_part).await.is_some(), "{}", other.log());
+    let mut other = system.joined_by("kernel-1").await;
     let failed = failures(&system, 30).await;
     let request = CreateBatchRequest { rate: 10.0, ..of("say", BatchOperation::Retry) };
     let batch = create(&system, &request).await.unwrap();
@@ -169,20 +167,17 @@ async fn what_a_batch_begins_waits_for_its_turn() {
 #[tokio::test]
 async fn signals_resets_migrations_and_cancellations_reach_every_run_that_is_meant() {
     let system = System::start().await;
-    let version = |version: &str, last: &str| {
-        let source = format!(
-            "document: {{dsl: 1.0.0, namespace: test, name: ask, version: {version}}}\ndo:\n  - first: {{set: {{a: 1}}}}\n  \
-             - go: {{call: orrery.signal, with: {{name: go}}}}\n  - end: {{set: {{v: {last}}}}}\n  - hold: {{wait: PT1H}}\n"
-        );
-        let request = orrery_proto::v1::DeployRequest { caller: Some(alice()), source };
-        let bus = system.bus.clone();
-        async move { bus.call(verbs::kernel::DEPLOY, &CallContext::default(), &request).await.unwrap() }
+    let body = |last: u32| {
+        format!(
+            "do:\n  - first: {{set: {{a: 1}}}}\n  - go: {{call: orrery.signal, with: {{name: go}}}}\n  \
+             - end: {{set: {{v: {last}}}}}\n  - hold: {{wait: PT1H}}\n"
+        )
     };
-    version("1.0.0", "1").await;
+    system.deploy("ask", &body(1)).await.unwrap();
     for _ in 0..5 {
         system.submit("ask", "{}", "").await.unwrap();
     }
-    version("2.0.0", "2").await;
+    system.deploy_version("ask", "2.0.0", &body(2)).await.unwrap();
     let at = |pointer: &'static str, count: usize| {
         let system = &system;
         async move {

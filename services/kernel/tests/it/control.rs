@@ -312,12 +312,7 @@ async fn a_paused_workflow_takes_runs_and_holds_them() {
 #[tokio::test]
 async fn a_run_moves_to_a_new_version_and_a_map_keeps_its_order() {
     let system = System::start().await;
-    let version = |version: &str, body: &str| {
-        let source = format!("document: {{dsl: 1.0.0, namespace: test, name: ask, version: {version}}}\n{body}");
-        let request = orrery_proto::v1::DeployRequest { caller: Some(alice()), source };
-        let bus = system.bus.clone();
-        async move { bus.call(verbs::kernel::DEPLOY, &CallContext::default(), &request).await.unwrap() }
-    };
+    let version = async |version: &str, body: &str| system.deploy_version("ask", version, body).await.unwrap();
     let wait = "  - go: {call: orrery.signal, with: {name: go}}\n";
     version("1.0.0", &format!("do:\n{wait}  - end: {{set: {{v: 1}}}}\n")).await;
     let task = system.submit("ask", "{}", "").await.unwrap().id;

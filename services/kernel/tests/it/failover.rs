@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::Subscriber;
 use futures::StreamExt as _;
+use futures::future::join_all;
 use nix::sys::signal::Signal;
 use orrery_bus::subjects;
 use orrery_proto::v1::{ReviewStatus, TaskStatus};
@@ -25,11 +26,8 @@ const NAP: &str = "do:\n  - nap: {wait: {milliseconds: 1500}}\n  - done: {set: {
 async fn cluster(kernels: usize) -> (PostgresServer, System, Vec<Process>) {
     let postgres = PostgresServer::start().await.unwrap();
     let system = System::start_on(Some(postgres.url())).await;
-    let others: Vec<Process> = (1..kernels).map(|index| system.spawn(&format!("kernel-{index}"))).collect();
-    for other in &others {
-        let took_part = || async { other.log().contains("taken up").then_some(()) };
-        assert!(eventually_within(WITHIN, took_part).await.is_some(), "it got no share:\n{}", other.log());
-    }
+    let names: Vec<String> = (1..kernels).map(|index| format!("kernel-{index}")).collect();
+    let others = join_all(names.iter().map(|name| system.joined_by(name))).await;
     (postgres, system, others)
 }
 

@@ -17,9 +17,7 @@ const TASKS: usize = 20;
 async fn two_kernels() -> (PostgresServer, System, Process) {
     let postgres = PostgresServer::start().await.unwrap();
     let system = System::start_with(Some(postgres.url()), CONFIG).await;
-    let other = system.spawn("kernel-1");
-    let took_part = || async { other.log().contains("taken up").then_some(()) };
-    assert!(eventually_within(WITHIN, took_part).await.is_some(), "it got no share:\n{}", other.log());
+    let other = system.joined_by("kernel-1").await;
     (postgres, system, other)
 }
 

@@ -18,4 +18,5 @@ mod store;
 mod store_batches;
 mod store_retention;
 mod system;
+mod versions;
 mod workers;

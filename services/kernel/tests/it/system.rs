@@ -71,6 +71,14 @@ impl System {
         self.run(name, self.command())
     }
 
+    /// Another kernel, once it has its share of the partitions.
+    pub async fn joined_by(&self, name: &str) -> Process {
+        let other = self.spawn(name);
+        let took_part = || async { other.log().contains("taken up").then_some(()) };
+        assert!(eventually_within(WITHIN, took_part).await.is_some(), "it got no share:\n{}", other.log());
+        other
+    }
+
     /// What starts a kernel, for tests that change something about it.
     pub fn command(&self) -> Command {
         let mut command = self.nats.service("kernel", env!("CARGO_BIN_EXE_orrery-kernel"), self.folder.path());
@@ -114,7 +122,11 @@ impl System {
     }
 
     pub async fn deploy(&self, name: &str, body: &str) -> Result<DeployReply, Error> {
-        let source = format!("document: {{dsl: 1.0.0, namespace: test, name: {name}, version: 1.0.0}}\n{body}");
+        self.deploy_version(name, "1.0.0", body).await
+    }
+
+    pub async fn deploy_version(&self, name: &str, version: &str, body: &str) -> Result<DeployReply, Error> {
+        let source = format!("document: {{dsl: 1.0.0, namespace: test, name: {name}, version: {version}}}\n{body}");
         let request = DeployRequest { caller: Some(alice()), source };
         self.bus.call(verbs::kernel::DEPLOY, &CallContext::default(), &request).await
     }

@@ -60,6 +60,14 @@ impl Change {
         review.into_iter().flat_map(reviews::ReviewChange::texts_mut)
     }
 
+    /// The run that waits for its turn no more, if that is all that changes.
+    pub fn has_turn(&self) -> Option<&str> {
+        match self {
+            Self::Pending(change) => change.gone(),
+            _ => None,
+        }
+    }
+
     /// Makes it, inside the caller's transaction.
     pub fn write(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match self {

@@ -31,6 +31,16 @@ pub enum PendingChange {
     Gone(String),
 }
 
+impl PendingChange {
+    /// The run that waits no more.
+    pub fn gone(&self) -> Option<&str> {
+        match self {
+            Self::Gone(run) => Some(run),
+            Self::Accepted(_) => None,
+        }
+    }
+}
+
 /// The change that an event makes. A run that starts at once has no row and costs nothing here.
 pub(super) fn of(state: &State, event: &Event) -> Option<PendingChange> {
     let run = &state.run;

@@ -10,6 +10,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::Layer;
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -81,7 +83,7 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<Guard, Te
         let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
         registry.with(lines).try_init()
     } else {
-        registry.with(tracing_subscriber::fmt::layer().with_ansi(is_coloured()).with_writer(std::io::stderr)).try_init()
+        registry.with(text()).try_init()
     };
     started.map_err(|error| TelemetryError::AlreadyStarted(error.to_string()))?;
     install_recorder()?;
@@ -93,8 +95,7 @@ pub fn init_for_people(filter: Option<&str>) -> Result<(), TelemetryError> {
     let value = filter.unwrap_or("warn");
     let filter = EnvFilter::try_new(value)
         .map_err(|error| TelemetryError::Filter { value: value.to_owned(), reason: error.to_string() })?;
-    let layer = tracing_subscriber::fmt::layer().with_ansi(is_coloured()).with_writer(std::io::stderr);
-    let layer = layer.without_time().with_target(false);
+    let layer = text().without_time().with_target(false);
     tracing_subscriber::registry()
         .with(filter)
         .with(layer)
@@ -102,9 +103,11 @@ pub fn init_for_people(filter: Option<&str>) -> Result<(), TelemetryError> {
         .map_err(|error| TelemetryError::AlreadyStarted(error.to_string()))
 }
 
-/// Colours are for people who look: not for a file or a pipe, nor for who asks for none (<https://no-color.org>).
-fn is_coloured() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+/// Text, coloured for people who look: not in a file or a pipe, and not for who asks for none (<https://no-color.org>, which
+/// the layer knows by itself).
+fn text<S>() -> Layer<S, DefaultFields, Format, fn() -> std::io::Stderr> {
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr as fn() -> _);
+    if std::io::stderr().is_terminal() { layer } else { layer.with_ansi(false) }
 }
 
 fn tracer_provider(service: &'static str, config: &TelemetryConfig) -> Result<SdkTracerProvider, TelemetryError> {

@@ -12,7 +12,7 @@ use prost::Message as _;
 use serde_json::json;
 
 use super::outbound;
-use crate::domain::command::{Command, Origin, Restart, Run, Scope, Signal, Target};
+use crate::domain::command::{Beginning, Command, Origin, Restart, Run, Scope, Signal, Target};
 use crate::domain::definition::{self, Definition};
 use crate::domain::event::Event;
 use crate::domain::state::State;
@@ -129,12 +129,42 @@ fn a_run_begun_anew_says_from_which_by_whom_and_why() {
     ] {
         let origin = Some(Origin { task: task.clone(), seq: 1, by });
         let mut new = Bench::new(version("1.0.0"), run(&version("1.0.0"), "task_b", origin));
-        let events = old.journal.iter().take(1).cloned().collect();
-        new.send(Command::Restart { events, redo: None, by: "gina".into(), reason: reason() });
-        new.send(Command::Cancel { by: "alice".into(), reason: reason() });
-        assert_eq!(new.kinds(), ["task.submitted", "task.cancelled"]);
-        let story = new.story();
-        assert!(story.contains(told) && story.contains("was cancelled on"), "{story}");
+        let events: Vec<Event> = old.journal.iter().take(1).cloned().collect();
+        new.send(Command::Restart { events: events.clone(), redo: None, by: "gina".into(), reason: reason() });
+        // One that waits for its turn first, and one that never has it.
+        let beginning = Beginning { events, redo: None, by: "gina".into(), reason: reason() };
+        let mut others = [(); 2].map(|()| Bench::new(version("1.0.0"), new.state.run.as_ref().clone()));
+        for other in &mut others {
+            other.send(Command::AcceptRestart(Box::new(beginning.clone())));
+        }
+        others[0].send(Command::Start);
+        for bench in others.iter_mut().chain([&mut new]) {
+            bench.send(Command::Cancel { by: "alice".into(), reason: reason() });
+            assert_eq!(bench.kinds(), ["task.submitted", "task.cancelled"]);
+            let story = bench.story();
+            assert!(story.contains(told) && story.contains("was cancelled on"), "{story}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_never_had_its_turn_is_told_of_whole() {
+    for pauses in [0, 1] {
+        for begins in [false, true] {
+            let mut bench = Bench::new(version("1.0.0"), run(&version("1.0.0"), "task_a", None));
+            bench.send(Command::Accept);
+            for _ in 0..pauses {
+                bench.send(Command::Pause { scope: Scope::Run, by: "carol".into(), reason: reason() });
+                bench.send(Command::Resume { scope: Scope::Run, by: "carol".into() });
+            }
+            if begins {
+                bench.send(Command::Start);
+            }
+            bench.send(Command::Cancel { by: "alice".into(), reason: reason() });
+            let paused = ["task.paused", "task.resumed"].repeat(pauses);
+            assert_eq!(bench.kinds(), [&["task.submitted"][..], &paused, &["task.cancelled"]].concat());
+            assert!(bench.story().contains("was cancelled on"), "{}", bench.story());
+        }
     }
 }
 

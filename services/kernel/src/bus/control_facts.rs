@@ -50,7 +50,11 @@ pub fn of(fact: &Fact) -> Option<(&'static str, String)> {
 
 /// From which run a run was begun anew, and by whom.
 pub fn restarted(run: &Run, fact: &Fact) -> Option<facts::Restarted> {
-    let Fact::Restarted { by, reason, .. } = fact else { return None };
+    let (by, reason) = match fact {
+        Fact::Restarted { by, reason, .. } => (by, reason),
+        Fact::Accepted { beginning: Some(beginning), .. } => (&beginning.by, &beginning.reason),
+        _ => return None,
+    };
     let origin = run.origin.as_ref()?;
     let how = match origin.by {
         Restart::Reset => "reset",

@@ -92,7 +92,9 @@ fn audit_record(state: &State, event: &Event, seq: u64) -> Option<Message> {
 fn facts_of(state: &State, fact: &Fact) -> Option<(&'static str, String)> {
     let run = &state.run;
     Some(match fact {
-        Fact::Started { .. } | Fact::Restarted { .. } => (kind::TASK_SUBMITTED, submitted(run, fact)),
+        Fact::Accepted { audited: true, .. }
+        | Fact::Started { audited: true, .. }
+        | Fact::Restarted { records: 0, .. } => (kind::TASK_SUBMITTED, submitted(run, fact)),
         Fact::StepStarted { frame, .. } => {
             let Activity::Human { review } = &frame.activity else { return None };
             let requested = facts::ReviewRequested {

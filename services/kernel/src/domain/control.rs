@@ -114,7 +114,9 @@ impl State {
                     progress.failures.insert(*index, error.clone());
                 }
             }
-            Fact::Restarted { shift_ms, redo, .. } => self.restart(*shift_ms, redo.as_ref()),
+            Fact::Restarted { shift_ms, redo, records, .. } => {
+                self.restart(*shift_ms, redo.as_ref(), *records);
+            }
             Fact::Migrated { workflow, definition, .. } => {
                 let run = Arc::make_mut(&mut self.run);
                 run.workflow = workflow.clone();
@@ -135,7 +137,7 @@ impl State {
     }
 
     /// Takes up what another run was at: what it had asked others for is asked for anew, what was due is due later.
-    fn restart(&mut self, shift_ms: u64, redo: Option<&Pointer>) {
+    fn restart(&mut self, shift_ms: u64, redo: Option<&Pointer>, records: u64) {
         let later = |at: UnixMillis| UnixMillis(at.0.saturating_add(shift_ms));
         let again = |frame: &&Frame| {
             let timed = matches!(frame.activity, Activity::Wait { .. } | Activity::Try { .. });
@@ -155,8 +157,8 @@ impl State {
         self.timeout_at = self.timeout_at.map(later);
         self.pauses.clear();
         self.break_off();
-        // Of the events so far, only this one is a record of this run's own.
-        self.audited = 1;
+        // What the other run did is on its own record.
+        self.audited = records.max(1);
     }
 
     /// The step to do anew with a frame: itself, or the one around a list inside it.

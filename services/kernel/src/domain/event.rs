@@ -25,6 +25,10 @@ pub struct Event {
     pub fact: Fact,
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -36,6 +40,9 @@ pub enum Fact {
         /// With what it begins, if it is begun anew from another run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         beginning: Option<Arc<Beginning>>,
+        /// Whether it left a record. Journals of earlier versions hold some that did not.
+        #[serde(default)]
+        audited: bool,
     },
     /// The run started.
     Started {
@@ -45,6 +52,9 @@ pub enum Fact {
         timeout_at: Option<UnixMillis>,
         /// Its top-level list.
         root: Box<Frame>,
+        /// Whether it left a record: that the run was submitted, unless that is on record already.
+        #[serde(default = "yes")]
+        audited: bool,
     },
     /// A step that takes time, or holds other steps, began.
     StepStarted {
@@ -296,6 +306,9 @@ pub enum Fact {
         redo: Option<Pointer>,
         /// By what it is found.
         attributes: BTreeMap<String, String>,
+        /// Records that the run itself left before, while it waited for its turn; if none, this leaves the first.
+        #[serde(default)]
+        records: u64,
     },
     /// By what the run is found.
     AttributesSet {

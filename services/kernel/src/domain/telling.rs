@@ -13,13 +13,14 @@ impl Fact {
             Self::StepStarted { frame, .. } => matches!(frame.activity, Activity::Human { .. }),
             Self::StepCompleted { call, .. } => call.as_ref().is_some_and(|call| call.function.is_public()),
             Self::ReviewChanged { change, .. } => change.is_audited(),
-            Self::SignalReceived { audited, .. }
+            Self::Accepted { audited, .. }
+            | Self::Started { audited, .. }
+            | Self::SignalReceived { audited, .. }
             | Self::Migrated { audited, .. }
             | Self::Suspended { audited, .. }
             | Self::Resumed { audited, .. } => *audited,
-            Self::Started { .. }
-            | Self::Restarted { .. }
-            | Self::ReviewClaimed { .. }
+            Self::Restarted { records, .. } => *records == 0,
+            Self::ReviewClaimed { .. }
             | Self::ReviewDecided { .. }
             | Self::Completed { .. }
             | Self::Faulted { .. }

@@ -30,12 +30,12 @@ impl Machine<'_> {
         if self.state.seq > 0 && self.state.status != Status::Pending {
             return Err(Reject::Stale);
         }
-        let held = self.state.pauses.clone();
+        let (held, records) = (self.state.pauses.clone(), self.state.audited);
         for Event { at, fact } in events {
             let fact = match fact {
                 // The run is another; what it was begun with is the same.
-                Fact::Started { timeout_at, root, .. } => {
-                    Fact::Started { run: Box::new((*self.state.run).clone()), timeout_at, root }
+                Fact::Started { timeout_at, root, audited, .. } => {
+                    Fact::Started { run: Box::new((*self.state.run).clone()), timeout_at, root, audited }
                 }
                 fact => fact,
             };
@@ -49,7 +49,8 @@ impl Machine<'_> {
         let last = self.state.updated_at;
         self.now = UnixMillis(self.now.0.max(last.0));
         let attributes = self.state.run.attributes.clone();
-        self.record(Fact::Restarted { by, reason, shift_ms: self.now.0 - last.0, redo, attributes });
+        let shift_ms = self.now.0 - last.0;
+        self.record(Fact::Restarted { by, reason, shift_ms, redo, attributes, records });
         // What held the other run is not its business; what holds this one while it waited for its turn still does.
         self.suspend(held);
         (self.first_step, self.first_byte) = (self.state.steps, self.state.bytes);

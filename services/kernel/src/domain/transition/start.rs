@@ -21,7 +21,7 @@ impl Machine<'_> {
             return Err(Reject::Stale);
         }
         let run = Box::new((*self.state.run).clone());
-        self.record(Fact::Accepted { run, beginning: beginning.map(Arc::new) });
+        self.record(Fact::Accepted { run, beginning: beginning.map(Arc::new), audited: true });
         Ok(())
     }
 
@@ -52,7 +52,8 @@ impl Machine<'_> {
         };
         let id = root.id;
         let run = Box::new((*self.state.run).clone());
-        self.record(Fact::Started { run, timeout_at, root: Box::new(root) });
+        let audited = self.state.audited == 0;
+        self.record(Fact::Started { run, timeout_at, root: Box::new(root), audited });
         match refused {
             Some(fault) => self.fault(fault.at("/input")),
             None => self.agenda.push_back(Next::Step(id)),

@@ -51,7 +51,9 @@ fn keep(mut connection: AnyConnection, written: &Receiver<()>) {
         let outcome = checkpoint(&mut connection);
         match &outcome {
             // On a full disk, say. Commits go on for as long as there is room for the log.
-            Err(error) if !fails => tracing::warn!(%error, "the write-ahead log stays as it is for now"),
+            Err(error) if !fails => {
+                tracing::warn!(%error, "the write-ahead log is not brought into the database; it is tried again with the next write")
+            }
             Ok(()) if fails => tracing::info!("the write-ahead log is brought into the database again"),
             _ => {}
         }

@@ -21,6 +21,13 @@ async fn open(port: u16) -> Store {
     Store::open(&PostgresServer::url_at(port), "limits", migrations).await.unwrap()
 }
 
+async fn behind_proxy() -> (PostgresServer, Proxy, Store) {
+    let postgres = PostgresServer::start().await.unwrap();
+    let proxy = Proxy::to(postgres.port()).await.unwrap();
+    let store = open(proxy.port()).await;
+    (postgres, proxy, store)
+}
+
 fn raise(connection: &mut AnyConnection) -> Result<usize, StoreError> {
     Ok(diesel::sql_query("UPDATE one SET value = value + 1 WHERE id = 1").execute(connection)?)
 }
@@ -32,9 +39,7 @@ fn ask(connection: &mut AnyConnection) -> Result<i32, StoreError> {
 
 #[tokio::test]
 async fn a_silent_database_is_given_up_and_found_again() {
-    let postgres = PostgresServer::start().await.unwrap();
-    let proxy = Proxy::to(postgres.port()).await.unwrap();
-    let store = open(proxy.port()).await;
+    let (_postgres, proxy, store) = behind_proxy().await;
     assert_eq!(store.pulse(raise).await.unwrap(), 1);
     proxy.set(Link::Silent);
     let error = store.pulse(raise).await.unwrap_err();
@@ -60,9 +65,7 @@ async fn a_silent_database_is_given_up_and_found_again() {
 
 #[tokio::test]
 async fn a_connection_that_broke_is_replaced_even_if_it_is_in_constant_use() {
-    let postgres = PostgresServer::start().await.unwrap();
-    let proxy = Proxy::to(postgres.port()).await.unwrap();
-    let store = open(proxy.port()).await;
+    let (_postgres, proxy, store) = behind_proxy().await;
     assert_eq!(store.journal_at_once(raise).await.unwrap(), 1);
     assert_eq!(store.read(raise).await.unwrap(), 1);
     assert_eq!(store.pulse(raise).await.unwrap(), 1);

@@ -45,26 +45,16 @@ type Waiting = (Vec<Entry>, oneshot::Sender<Result<Vec<Committed>, Error>>);
 #[allow(missing_debug_implementations)] // the kernel has none
 pub struct Committer {
     kernel: Arc<Kernel>,
-    /// By place, and by arrival where that is the same.
-    queue: BTreeMap<(Place, u64), Waiting>,
-    arrivals: u64,
+    queue: BTreeMap<Place, Waiting>,
     size: BatchSize,
-    /// The latest place that had its turn.
-    reached: Place,
     /// Transactions.
     under_way: usize,
 }
 
 /// The supervised committer.
 pub fn spec(kernel: Arc<Kernel>) -> ActorSpec<Committer> {
-    let fresh = move || Committer {
-        kernel: kernel.clone(),
-        queue: BTreeMap::new(),
-        arrivals: 0,
-        size: BatchSize::default(),
-        reached: Place::default(),
-        under_way: 0,
-    };
+    let fresh =
+        move || Committer { kernel: kernel.clone(), queue: BTreeMap::new(), size: BatchSize::default(), under_way: 0 };
     ActorSpec::new("committer", fresh)
         .mailbox(MAILBOX)
         .heartbeat(Heartbeat::every(HEARTBEAT).misses(MISSES))
@@ -80,8 +70,7 @@ impl Handler<Commit> for Committer {
 
     fn handle(&mut self, Commit { place, entries }: Commit, ctx: &mut Self::Context) -> Self::Result {
         let (answer, answered) = oneshot::channel();
-        self.arrivals += 1;
-        self.queue.insert((place, self.arrivals), (entries, answer));
+        self.queue.insert(place, (entries, answer));
         self.flush(ctx);
         Box::pin(async move { answered.await.unwrap_or_else(|_| Err(lost())) })
     }
@@ -95,30 +84,31 @@ impl Committer {
     fn flush(&mut self, ctx: &mut Context<Self>) {
         if self.under_way == 0 {
             let most = self.size.most(self.kernel.steps.lock().is_contended());
-            self.commit(most, None, ctx);
+            self.commit(most, false, ctx);
         } else if self.under_way == 1 && self.kernel.store.is_parallel() {
             // Who is no further ahead than those whose turn it is does not wait for them.
-            self.commit(self.size.most(true), Some(self.reached), ctx);
+            self.commit(self.size.most(true), true, ctx);
         }
     }
 
-    /// Commits what comes first, no further than to a place.
-    fn commit(&mut self, most: usize, until: Option<Place>, ctx: &mut Context<Self>) {
+    /// Commits what comes first, or only what the clock has come to.
+    fn commit(&mut self, most: usize, only_due: bool, ctx: &mut Context<Self>) {
         let (mut batch, mut count): (Vec<Waiting>, _) = (Vec::new(), 0);
+        let mut steps = self.kernel.steps.lock();
         while count < most
             && let Some(first) = self.queue.first_entry()
-            && until.is_none_or(|until| first.key().0 <= until)
+            && (!only_due || steps.has_come_to(*first.key()))
         {
-            let ((place, _), waiting) = first.remove_entry();
-            self.reached = self.reached.max(place);
+            let (place, waiting) = first.remove_entry();
+            steps.advance(place);
             count += waiting.0.len();
             batch.push(waiting);
         }
+        drop(steps);
         if batch.is_empty() {
             return;
         }
         self.under_way += 1;
-        self.kernel.steps.lock().advance(self.reached);
         let store = self.kernel.store.clone();
         let committing = async move {
             let (groups, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();

@@ -107,10 +107,8 @@ struct Job {
 /// Owns its runs.
 pub struct Partition {
     kernel: Arc<Kernel>,
-    /// What is decided next, by place, and by arrival where that is the same.
-    ready: BTreeMap<(Place, u64), Job>,
-    /// Jobs so far.
-    arrivals: u64,
+    /// What is decided next, by place.
+    ready: BTreeMap<Place, Job>,
     /// Batches that are being decided.
     deciding: usize,
     runs: HashMap<TaskId, Slot>,
@@ -126,7 +124,6 @@ pub fn spec(kernel: Arc<Kernel>, index: i32) -> ActorSpec<Partition> {
     let fresh = move || Partition {
         kernel: kernel.clone(),
         ready: BTreeMap::new(),
-        arrivals: 0,
         deciding: 0,
         runs: HashMap::new(),
         incarnations: 0,
@@ -277,14 +274,13 @@ impl Partition {
         let Waiting { command, key, answer, asked } = waiting;
         let work = Work { state, definition, epoch, command, key };
         let place = self.kernel.steps.lock().place(work.state.run.tenant.as_str());
-        self.arrivals += 1;
-        self.ready.insert((place, self.arrivals), Job { of, work, answer, asked });
+        self.ready.insert(place, Job { of, work, answer, asked });
         self.decide(ctx);
     }
 
     /// Decides what is ready, unless enough is being decided; commits it while the next is decided.
     fn decide(&mut self, ctx: &mut Context<Self>) {
-        let Some(place) = self.ready.keys().next().map(|(place, _)| *place) else { return };
+        let Some(place) = self.ready.keys().next().copied() else { return };
         if self.deciding >= DECIDING_MAX {
             return;
         }
@@ -442,11 +438,8 @@ impl Partition {
             let Some((state, _)) = &slot.held else { continue };
             slot.stale_view = false;
             // Losing one costs the view a second; the journal is what counts.
-            drop(wiring.committer.try_send(Commit::of(
-                &self.kernel,
-                state.run.tenant.as_str(),
-                Entry::View(Box::new(RunRow::of(state))),
-            )));
+            let view = Entry::View(Box::new(RunRow::of(state)));
+            drop(wiring.committer.try_send(Commit::of(&self.kernel, state.run.tenant.as_str(), view)));
         }
     }
 }

@@ -17,16 +17,20 @@ const MUCH: u64 = 16 * COST;
 /// Places that are given before it is forgotten that tenants met: under load, about half a second.
 const RECENT: u64 = 4_096;
 
-/// Lower goes first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(u64);
+/// Lower goes first; no two are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    time: u64,
+    /// Where the time is the same.
+    arrival: u64,
+}
 
 /// Gives places.
 #[derive(Debug)]
 pub struct StepClock {
     weights: HashMap<String, u32>,
     other_weight: u32,
-    present: Place,
+    present: u64,
     /// Where the last step of each tenant ends that is ahead of the present, and of some that no longer are.
     ends: HashMap<String, u64>,
     prune_at: usize,
@@ -44,7 +48,7 @@ impl StepClock {
         Self {
             weights,
             other_weight,
-            present: Place::default(),
+            present: 0,
             ends: HashMap::new(),
             prune_at: REMEMBERED,
             last_end: 0,
@@ -57,23 +61,23 @@ impl StepClock {
     pub fn place(&mut self, tenant: &str) -> Place {
         let weight = self.weights.get(tenant).copied().unwrap_or(self.other_weight);
         let cost = (COST / u64::from(weight.max(1))).max(1);
-        let place = self.ends.get(tenant).map_or(self.present.0, |end| self.present.0.max(*end));
+        let time = self.ends.get(tenant).map_or(self.present, |end| self.present.max(*end));
         self.given += 1;
-        if place == self.present.0 && self.last_end.saturating_sub(place) >= MUCH {
+        if time == self.present && self.last_end.saturating_sub(time) >= MUCH {
             self.met = Some(self.given);
         }
-        let end = place.saturating_add(cost);
+        let end = time.saturating_add(cost);
         self.last_end = self.last_end.max(end);
         match self.ends.get_mut(tenant) {
             Some(known) => *known = end,
             None => self.remember(tenant, end),
         }
-        Place(place)
+        Place { time, arrival: self.given }
     }
 
     fn remember(&mut self, tenant: &str, end: u64) {
         if self.ends.len() >= self.prune_at {
-            self.ends.retain(|_, end| *end > self.present.0);
+            self.ends.retain(|_, end| *end > self.present);
             self.prune_at = REMEMBERED.max(self.ends.len() * 2);
         }
         self.ends.insert(tenant.to_owned(), end);
@@ -87,7 +91,12 @@ impl StepClock {
 
     /// The step at this place has its turn.
     pub fn advance(&mut self, place: Place) {
-        self.present = self.present.max(place);
+        self.present = self.present.max(place.time);
+    }
+
+    /// Whether a step would go before all that have had no turn yet, or beside the last one that had.
+    pub fn has_come_to(&self, place: Place) -> bool {
+        place.time <= self.present
     }
 }
 

@@ -24,6 +24,12 @@ pub struct Caller {
     pub principal: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "3")]
     pub roles: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// within the tenant; may be empty
+    #[prost(string, tag = "4")]
+    pub team: ::prost::alloc::string::String,
+    /// public part of the API key; empty for work that no key began
+    #[prost(string, tag = "5")]
+    pub key_id: ::prost::alloc::string::String,
 }
 /// A payload in the object store. The digest is checked by whoever reads it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -72,6 +78,18 @@ pub struct Usage {
     pub cost_nanos: u64,
     #[prost(uint64, tag = "6")]
     pub duration_ms: u64,
+    /// of the input: read from the provider's prompt cache
+    #[prost(uint64, tag = "7")]
+    pub cached_input_tokens: u64,
+    /// of the input: written to it
+    #[prost(uint64, tag = "8")]
+    pub cache_write_tokens: u64,
+    /// of the output: thought, not said
+    #[prost(uint64, tag = "9")]
+    pub reasoning_tokens: u64,
+    /// made
+    #[prost(uint64, tag = "10")]
+    pub images: u64,
 }
 /// State of one actor tree, published by each service and shown by `orrery status`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1064,6 +1082,238 @@ impl BatchState {
         }
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChatMessage {
+    /// system, user, assistant, tool
+    #[prost(string, tag = "1")]
+    pub role: ::prost::alloc::string::String,
+    /// the text; empty when `parts` says it
+    #[prost(string, tag = "2")]
+    pub content: ::prost::alloc::string::String,
+    /// in order, where there is more than one text
+    #[prost(message, repeated, tag = "3")]
+    pub parts: ::prost::alloc::vec::Vec<ContentPart>,
+    /// of an assistant
+    #[prost(message, repeated, tag = "4")]
+    pub tool_calls: ::prost::alloc::vec::Vec<ToolCall>,
+    /// of a tool: which call this answers
+    #[prost(string, tag = "5")]
+    pub tool_call_id: ::prost::alloc::string::String,
+    /// of a tool: `content` tells why
+    #[prost(bool, tag = "6")]
+    pub tool_failed: bool,
+    /// who speaks, where a role has several; may be empty
+    #[prost(string, tag = "7")]
+    pub name: ::prost::alloc::string::String,
+    /// of an assistant: what it thought aloud before
+    #[prost(string, tag = "8")]
+    pub reasoning: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ContentPart {
+    #[prost(oneof = "content_part::Kind", tags = "1, 2, 3, 4")]
+    pub kind: ::core::option::Option<content_part::Kind>,
+}
+/// Nested message and enum types in `ContentPart`.
+pub mod content_part {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(string, tag = "1")]
+        Text(::prost::alloc::string::String),
+        #[prost(message, tag = "2")]
+        Image(super::Media),
+        #[prost(message, tag = "3")]
+        Audio(super::Media),
+        #[prost(message, tag = "4")]
+        Document(super::Media),
+    }
+}
+/// Bytes in a message, in place, by address, or in the object store.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Media {
+    /// may be empty for a URL
+    #[prost(string, tag = "1")]
+    pub media_type: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// https; fetched only where the gateway's rules allow
+    #[prost(string, tag = "3")]
+    pub url: ::prost::alloc::string::String,
+    /// of an image: low, high, auto
+    #[prost(string, tag = "4")]
+    pub detail: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub blob: ::core::option::Option<BlobRef>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Tool {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    /// JSON Schema of the arguments; may be empty
+    #[prost(string, tag = "3")]
+    pub parameters_json: ::prost::alloc::string::String,
+    /// arguments keep to the schema
+    #[prost(bool, tag = "4")]
+    pub strict: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolChoice {
+    /// auto, none, required, tool
+    #[prost(string, tag = "1")]
+    pub mode: ::prost::alloc::string::String,
+    /// for `tool`
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolCall {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub arguments_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResponseFormat {
+    /// text, json_object, json_schema
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// for json_schema
+    #[prost(string, tag = "3")]
+    pub schema_json: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub strict: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChatInput {
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<ChatMessage>,
+    /// 0: the model's default
+    #[prost(uint32, tag = "2")]
+    pub max_tokens: u32,
+    /// 0 is greedy
+    #[prost(float, optional, tag = "3")]
+    pub temperature: ::core::option::Option<f32>,
+    #[prost(float, optional, tag = "4")]
+    pub top_p: ::core::option::Option<f32>,
+    #[prost(uint64, optional, tag = "5")]
+    pub seed: ::core::option::Option<u64>,
+    #[prost(string, repeated, tag = "6")]
+    pub stop: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "7")]
+    pub tools: ::prost::alloc::vec::Vec<Tool>,
+    /// absent: auto where there are tools
+    #[prost(message, optional, tag = "8")]
+    pub tool_choice: ::core::option::Option<ToolChoice>,
+    #[prost(bool, optional, tag = "9")]
+    pub parallel_tool_calls: ::core::option::Option<bool>,
+    #[prost(message, optional, tag = "10")]
+    pub response_format: ::core::option::Option<ResponseFormat>,
+    #[prost(bool, tag = "11")]
+    pub logprobs: bool,
+    #[prost(uint32, tag = "12")]
+    pub top_logprobs: u32,
+    /// choices; 0 is 1
+    #[prost(uint32, tag = "13")]
+    pub n: u32,
+    #[prost(float, optional, tag = "14")]
+    pub frequency_penalty: ::core::option::Option<f32>,
+    #[prost(float, optional, tag = "15")]
+    pub presence_penalty: ::core::option::Option<f32>,
+    /// by token id, as the model counts
+    #[prost(map = "string, float", tag = "16")]
+    pub logit_bias: ::std::collections::HashMap<::prost::alloc::string::String, f32>,
+    #[prost(uint32, optional, tag = "17")]
+    pub top_k: ::core::option::Option<u32>,
+    /// none, minimal, low, medium, high; empty: the model's default
+    #[prost(string, tag = "18")]
+    pub reasoning_effort: ::prost::alloc::string::String,
+    /// the caller's own end user, passed to providers that ask for one
+    #[prost(string, tag = "19")]
+    pub user: ::prost::alloc::string::String,
+    /// the one message is a prompt to be continued, without a chat template
+    #[prost(bool, tag = "20")]
+    pub raw: bool,
+    /// a JSON object of parameters of one vendor, passed to providers that speak OpenAI's dialect
+    #[prost(string, tag = "21")]
+    pub extra_json: ::prost::alloc::string::String,
+    /// 0: the model's default
+    #[prost(uint32, tag = "22")]
+    pub reasoning_tokens_max: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChatOutput {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// stop, length, tool_calls, content_filter
+    #[prost(string, tag = "2")]
+    pub finish_reason: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub tool_calls: ::prost::alloc::vec::Vec<ToolCall>,
+    #[prost(message, repeated, tag = "4")]
+    pub logprobs: ::prost::alloc::vec::Vec<TokenLogprob>,
+    #[prost(string, tag = "5")]
+    pub refusal: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub reasoning: ::prost::alloc::string::String,
+    /// the choices after the first, without others of their own
+    #[prost(message, repeated, tag = "7")]
+    pub others: ::prost::alloc::vec::Vec<ChatOutput>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TokenLogprob {
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(float, tag = "2")]
+    pub logprob: f32,
+    #[prost(bytes = "vec", tag = "3")]
+    pub bytes: ::prost::alloc::vec::Vec<u8>,
+    /// without others of their own
+    #[prost(message, repeated, tag = "4")]
+    pub top: ::prost::alloc::vec::Vec<TokenLogprob>,
+}
+/// A part of a streamed answer.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChatDelta {
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// of the choice
+    #[prost(uint32, tag = "2")]
+    pub index: u32,
+    #[prost(message, repeated, tag = "3")]
+    pub tool_calls: ::prost::alloc::vec::Vec<ToolCallDelta>,
+    #[prost(message, repeated, tag = "4")]
+    pub logprobs: ::prost::alloc::vec::Vec<TokenLogprob>,
+    #[prost(string, tag = "5")]
+    pub refusal: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub reasoning: ::prost::alloc::string::String,
+    /// of this choice, with its last delta
+    #[prost(string, tag = "7")]
+    pub finish_reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolCallDelta {
+    /// of the call within the choice
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    /// with the first part
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// with the first part
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// more of the JSON text
+    #[prost(string, tag = "4")]
+    pub arguments: ::prost::alloc::string::String,
+}
 /// A message to a run: kept until a step asks for it by name.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SignalTaskRequest {
@@ -1199,7 +1449,7 @@ pub struct MigrateTaskRequest {
 /// What a model is asked to do. The same shape travels kernel -> router -> inference.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ModelInput {
-    #[prost(oneof = "model_input::Kind", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "model_input::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub kind: ::core::option::Option<model_input::Kind>,
 }
 /// Nested message and enum types in `ModelInput`.
@@ -1216,37 +1466,24 @@ pub mod model_input {
         Extract(super::ExtractInput),
         #[prost(message, tag = "5")]
         Classify(super::ClassifyInput),
+        #[prost(message, tag = "6")]
+        Rerank(super::RerankInput),
+        #[prost(message, tag = "7")]
+        Moderate(super::ModerateInput),
+        #[prost(message, tag = "8")]
+        Image(super::ImageInput),
     }
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ChatMessage {
-    /// system, user, assistant
-    #[prost(string, tag = "1")]
-    pub role: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub content: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ChatInput {
-    #[prost(message, repeated, tag = "1")]
-    pub messages: ::prost::alloc::vec::Vec<ChatMessage>,
-    /// 0: the model's default
-    #[prost(uint32, tag = "2")]
-    pub max_tokens: u32,
-    /// 0 is greedy
-    #[prost(float, optional, tag = "3")]
-    pub temperature: ::core::option::Option<f32>,
-    #[prost(float, optional, tag = "4")]
-    pub top_p: ::core::option::Option<f32>,
-    #[prost(uint64, optional, tag = "5")]
-    pub seed: ::core::option::Option<u64>,
-    #[prost(string, repeated, tag = "6")]
-    pub stop: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EmbedInput {
     #[prost(string, repeated, tag = "1")]
     pub texts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// 0: the model's own
+    #[prost(uint32, tag = "2")]
+    pub dimensions: u32,
+    /// query, document; may be empty
+    #[prost(string, tag = "3")]
+    pub input_type: ::prost::alloc::string::String,
 }
 /// Bytes and a media type in, typed content out: images, sound, documents, text, structured data.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1259,6 +1496,12 @@ pub struct ReadInput {
     /// hint for speech; may be empty
     #[prost(string, tag = "3")]
     pub language: ::prost::alloc::string::String,
+    /// speech becomes English text, whatever the language
+    #[prost(bool, tag = "4")]
+    pub translate: bool,
+    /// of speech: what came before, for spelling; may be empty
+    #[prost(string, tag = "5")]
+    pub prompt: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExtractInput {
@@ -1277,6 +1520,50 @@ pub struct ClassifyInput {
     pub labels: ::prost::alloc::vec::Vec<Label>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RerankInput {
+    #[prost(string, tag = "1")]
+    pub query: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub documents: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// 0: all
+    #[prost(uint32, tag = "3")]
+    pub top_n: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModerateInput {
+    #[prost(string, repeated, tag = "1")]
+    pub texts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImageInput {
+    /// generate, edit, vary
+    #[prost(string, tag = "1")]
+    pub operation: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub prompt: ::prost::alloc::string::String,
+    /// for edit and vary
+    #[prost(message, repeated, tag = "3")]
+    pub images: ::prost::alloc::vec::Vec<BlobRef>,
+    #[prost(message, optional, tag = "4")]
+    pub mask: ::core::option::Option<BlobRef>,
+    /// 0 is 1
+    #[prost(uint32, tag = "5")]
+    pub n: u32,
+    #[prost(string, tag = "6")]
+    pub size: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub quality: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub style: ::prost::alloc::string::String,
+    #[prost(string, tag = "9")]
+    pub background: ::prost::alloc::string::String,
+    /// png, jpeg, webp; may be empty
+    #[prost(string, tag = "10")]
+    pub output_format: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub user: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Label {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -1285,7 +1572,7 @@ pub struct Label {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ModelOutput {
-    #[prost(oneof = "model_output::Kind", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "model_output::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub kind: ::core::option::Option<model_output::Kind>,
 }
 /// Nested message and enum types in `ModelOutput`.
@@ -1305,15 +1592,13 @@ pub mod model_output {
         /// classify: label, score, scores
         #[prost(string, tag = "5")]
         ClassificationJson(::prost::alloc::string::String),
+        #[prost(message, tag = "6")]
+        Rerank(super::RerankOutput),
+        #[prost(message, tag = "7")]
+        Moderate(super::ModerateOutput),
+        #[prost(message, tag = "8")]
+        Image(super::ImageOutput),
     }
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ChatOutput {
-    #[prost(string, tag = "1")]
-    pub text: ::prost::alloc::string::String,
-    /// stop, length
-    #[prost(string, tag = "2")]
-    pub finish_reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EmbedOutput {
@@ -1322,6 +1607,53 @@ pub struct EmbedOutput {
     /// texts x dimensions, row by row, unit length
     #[prost(float, repeated, tag = "2")]
     pub values: ::prost::alloc::vec::Vec<f32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RerankOutput {
+    /// best first
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<Ranked>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Ranked {
+    /// into the documents
+    #[prost(uint32, tag = "1")]
+    pub index: u32,
+    /// 0 to 1, higher is better
+    #[prost(float, tag = "2")]
+    pub score: f32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ModerateOutput {
+    /// one for each text
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<Moderation>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Moderation {
+    #[prost(bool, tag = "1")]
+    pub flagged: bool,
+    #[prost(map = "string, bool", tag = "2")]
+    pub categories: ::std::collections::HashMap<::prost::alloc::string::String, bool>,
+    #[prost(map = "string, float", tag = "3")]
+    pub scores: ::std::collections::HashMap<::prost::alloc::string::String, f32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImageOutput {
+    #[prost(message, repeated, tag = "1")]
+    pub images: ::prost::alloc::vec::Vec<GeneratedImage>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GeneratedImage {
+    #[prost(string, tag = "1")]
+    pub media_type: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// where the provider gave an address instead
+    #[prost(string, tag = "3")]
+    pub url: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub revised_prompt: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InferenceRequest {
@@ -1348,11 +1680,6 @@ pub struct InferenceReply {
     pub usage: ::core::option::Option<Usage>,
     #[prost(uint64, tag = "4")]
     pub queue_ms: u64,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ChatDelta {
-    #[prost(string, tag = "1")]
-    pub text: ::prost::alloc::string::String,
 }
 /// One message of a streamed answer. Numbered from 0; `done` or `error` is the last.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1589,6 +1916,15 @@ pub struct InvokeRequest {
     pub cost_nanos_max: u64,
     #[prost(message, optional, tag = "8")]
     pub input: ::core::option::Option<ModelInput>,
+    /// calls of one session stay with one deployment where the route is sticky; may be empty
+    #[prost(string, tag = "9")]
+    pub session: ::prost::alloc::string::String,
+    /// under overload the lowest is shed first: batch, normal (also when empty), interactive
+    #[prost(string, tag = "10")]
+    pub priority: ::prost::alloc::string::String,
+    /// empty: as configured; off, refresh
+    #[prost(string, tag = "11")]
+    pub cache: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InvokeReply {
@@ -1600,6 +1936,12 @@ pub struct InvokeReply {
     pub usage: ::core::option::Option<Usage>,
     #[prost(message, optional, tag = "4")]
     pub decision: ::core::option::Option<RouteDecision>,
+    /// miss, exact, semantic; empty where no cache took part
+    #[prost(string, tag = "5")]
+    pub cache: ::prost::alloc::string::String,
+    /// of a semantic hit
+    #[prost(float, tag = "6")]
+    pub similarity: f32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InvokeFrame {

@@ -83,6 +83,9 @@ impl Inbound {
             model_input::Kind::Classify(input) => self.classify(&call, input).await?,
             model_input::Kind::Extract(input) => self.extract(&call, &input).await?,
             model_input::Kind::Read(input) => self.read(&call, input).await?,
+            model_input::Kind::Rerank(_) => return Err(no_model("rerank")),
+            model_input::Kind::Moderate(_) => return Err(no_model("moderate")),
+            model_input::Kind::Image(_) => return Err(no_model("make images")),
         };
         if let Some(usage) = &mut reply.usage {
             usage.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -103,7 +106,7 @@ impl Inbound {
         let (sender, mut pieces) = mpsc::channel(PIECES);
         let forward = async {
             while let Some(text) = pieces.recv().await {
-                let kind = Some(inference_frame::Kind::Delta(ChatDelta { text }));
+                let kind = Some(inference_frame::Kind::Delta(ChatDelta { text, ..ChatDelta::default() }));
                 frames.send(&InferenceFrame { kind }).await?;
             }
             Ok::<(), Error>(())
@@ -122,7 +125,7 @@ impl Inbound {
         call.check_model(identity)?;
         let ChatReply { text, finish_reason, input_tokens, output_tokens } =
             call.submit(lane, ChatRequest { input, pieces }).await?;
-        let chat = v1::ChatOutput { text, finish_reason: finish_reason.to_owned() };
+        let chat = v1::ChatOutput { text, finish_reason: finish_reason.to_owned(), ..v1::ChatOutput::default() };
         let usage = v1::Usage { input_tokens, output_tokens, ..v1::Usage::default() };
         Ok(reply(model_output::Kind::Chat(chat), vec![wire_identity(identity)], usage))
     }
@@ -239,6 +242,10 @@ impl<'a> WithText<'a> {
     fn of(content: &'a Content) -> Self {
         Self { content, text: content.text() }
     }
+}
+
+fn no_model(what: &str) -> Error {
+    Error::new(ErrorCode::NoModel, format!("none of the models here can {what}"))
 }
 
 fn kind_of(input: Option<ModelInput>) -> Result<model_input::Kind, Error> {

@@ -40,7 +40,7 @@ impl Models {
     pub async fn embed(&self, context: &CallContext, texts: &[String]) -> Result<Embedded, RetrievalError> {
         let mut embedded: Option<Embedded> = None;
         for batch in texts.chunks(BATCH) {
-            let input = InputKind::Embed(EmbedInput { texts: batch.to_vec() });
+            let input = InputKind::Embed(EmbedInput { texts: batch.to_vec(), ..EmbedInput::default() });
             let next = embedding(self.infer(context, input).await?, batch.len())?;
             match &mut embedded {
                 Some(whole) if whole.model != next.model => {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use orrery_policy::Bundle;
 use serde::Deserialize;
 
-use crate::domain::catalogue::Catalogue;
-use crate::domain::catalogue_file;
 use crate::error::StartError;
+use orrery_routing::catalogue::Catalogue;
+use orrery_routing::catalogue_file;
 
 /// The catalogue that a router has without configuration: the models that come with Orrery, on our own machines.
 const DEFAULT_CATALOGUE: &str = include_str!("../catalogue.toml");

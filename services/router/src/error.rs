@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use orrery_policy::PolicyError;
 
-use crate::domain::catalogue_file::CatalogueError;
+use orrery_routing::catalogue_file::CatalogueError;
 
 /// A router that does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -33,23 +33,8 @@ pub enum StartError {
     #[error(transparent)]
     Policies(#[from] PolicyError),
     /// A provider cannot be set up.
-    #[error("provider {name:?} cannot be set up: {reason}")]
-    Provider {
-        /// The provider.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// A provider's key is not there.
-    #[error("provider {name:?} has no key: {place}: {reason}")]
-    Secret {
-        /// The provider.
-        name: String,
-        /// Where it should be.
-        place: String,
-        /// Why it is not.
-        reason: String,
-    },
+    #[error(transparent)]
+    Provider(#[from] orrery_providers::SetupError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] orrery_store::StoreError),

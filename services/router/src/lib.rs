@@ -7,9 +7,7 @@ mod budget;
 mod bus;
 mod calls;
 pub mod config;
-pub mod domain;
 pub mod error;
-pub mod providers;
 mod store;
 
 use std::sync::Arc;
@@ -53,7 +51,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         models = models.child(spec);
     }
     let router = Arc::new(Router {
-        providers: providers::registry(&catalogue, &context.bus)?,
+        providers: orrery_providers::registry(&catalogue, &context.bus)?,
         budgets: Budgets::new(ledger.clone(), redis_url)?,
         flights: Flights::default(),
         ledger: ledger.clone(),

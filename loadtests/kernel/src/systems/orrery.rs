@@ -227,5 +227,10 @@ fn ten_steps() -> String {
 
 /// Who asks.
 pub fn caller(tenant: &str) -> Caller {
-    Caller { tenant: tenant.to_owned(), principal: "bench".to_owned(), roles: vec!["developer".to_owned()] }
+    Caller {
+        tenant: tenant.to_owned(),
+        principal: "bench".to_owned(),
+        roles: vec!["developer".to_owned()],
+        ..Caller::default()
+    }
 }

@@ -88,7 +88,12 @@ fn launch(nats: &NatsServer, folder: &TempDir) -> Process {
 }
 
 pub fn caller(tenant: &str) -> Caller {
-    Caller { tenant: tenant.to_owned(), principal: "auditor".to_owned(), roles: vec!["auditor".to_owned()] }
+    Caller {
+        tenant: tenant.to_owned(),
+        principal: "auditor".to_owned(),
+        roles: vec!["auditor".to_owned()],
+        ..Caller::default()
+    }
 }
 
 pub fn wire(record: &Record) -> AuditRecord {

@@ -42,6 +42,7 @@ impl Call {
             tenant: self.identity.tenant.to_string(),
             principal: self.identity.principal.to_string(),
             roles: self.identity.roles.clone(),
+            ..Caller::default()
         })
     }
 

@@ -321,7 +321,10 @@ fn router_server(bus: &Bus, seen: &Shared, cancelled: &Arc<AtomicBool>) -> Serve
                         return Err(Error::new(ErrorCode::NoModel, "there is no model \"missing\""));
                     }
                     let delta = |text: &str| InvokeFrame {
-                        kind: Some(invoke_frame::Kind::Delta(ChatDelta { text: text.to_owned() })),
+                        kind: Some(invoke_frame::Kind::Delta(ChatDelta {
+                            text: text.to_owned(),
+                            ..ChatDelta::default()
+                        })),
                     };
                     if said == "forever" {
                         loop {
@@ -374,12 +377,13 @@ fn last_message(request: &InvokeRequest) -> String {
 }
 
 fn chat_reply(text: &str) -> InvokeReply {
-    let chat = ChatOutput { text: text.to_owned(), finish_reason: "stop".to_owned() };
+    let chat = ChatOutput { text: text.to_owned(), finish_reason: "stop".to_owned(), ..ChatOutput::default() };
     InvokeReply {
         output: Some(ModelOutput { kind: Some(model_output::Kind::Chat(chat)) }),
         models: vec![identity("smollm2")],
         usage: Some(Usage { input_tokens: 5, output_tokens: 2, cost_nanos: 625, ..Usage::default() }),
         decision: None,
+        ..InvokeReply::default()
     }
 }
 
@@ -413,6 +417,7 @@ async fn invoke_reply(bus: &Bus, request: InvokeRequest) -> Result<InvokeReply, 
         models: vec![identity("other")],
         usage: Some(usage),
         decision: None,
+        ..InvokeReply::default()
     })
 }
 

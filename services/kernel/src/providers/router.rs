@@ -46,6 +46,7 @@ impl Provider for Router {
             purpose: arguments.text("purpose")?,
             cost_nanos_max: 0,
             input: Some(ModelInput { kind: Some(input(run, &arguments)?) }),
+            ..InvokeRequest::default()
         };
         let context = CallContext::until(deadline).with_key(&*call.key);
         let reply = self.bus.call(verbs::router::INVOKE, &context, &request).await?;
@@ -56,7 +57,12 @@ impl Provider for Router {
 
 /// Calls are made on behalf of who submitted the task.
 pub(super) fn caller(run: &Run) -> Caller {
-    Caller { tenant: run.tenant.to_string(), principal: run.submitted_by.clone(), roles: run.roles.clone() }
+    Caller {
+        tenant: run.tenant.to_string(),
+        principal: run.submitted_by.clone(),
+        roles: run.roles.clone(),
+        ..Caller::default()
+    }
 }
 
 fn input(run: &Run, arguments: &Arguments<'_>) -> Result<Input, Error> {
@@ -68,6 +74,7 @@ fn input(run: &Run, arguments: &Arguments<'_>) -> Result<Input, Error> {
             blob: Some(attachment(run, arguments)?),
             schema_json: arguments.get("schema").map(Value::to_string).unwrap_or_default(),
             language: arguments.text("language")?,
+            ..ReadInput::default()
         }),
         Function::Extract => Input::Extract(ExtractInput {
             contents_json: arguments.list("contents")?.iter().map(Value::to_string).collect(),
@@ -79,7 +86,7 @@ fn input(run: &Run, arguments: &Arguments<'_>) -> Result<Input, Error> {
         }
         Function::Embed => {
             arguments.required("texts")?;
-            Input::Embed(EmbedInput { texts: arguments.texts("texts")? })
+            Input::Embed(EmbedInput { texts: arguments.texts("texts")?, ..EmbedInput::default() })
         }
         _ => Input::Chat(ChatInput {
             messages: messages(arguments)?,
@@ -88,6 +95,7 @@ fn input(run: &Run, arguments: &Arguments<'_>) -> Result<Input, Error> {
             top_p: arguments.number("top_p")?,
             seed: arguments.whole("seed")?,
             stop: arguments.texts("stop")?,
+            ..ChatInput::default()
         }),
     })
 }
@@ -132,7 +140,7 @@ fn messages(arguments: &Arguments<'_>) -> Result<Vec<ChatMessage>, Error> {
     let message = |value: &Value| {
         let text = |field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
         let (role, content) = text("role").zip(text("content"))?;
-        Some(ChatMessage { role, content })
+        Some(ChatMessage { role, content, ..ChatMessage::default() })
     };
     let wrong = || arguments.wrong("`messages` must hold objects with `role` and `content`");
     arguments.list("messages")?.iter().map(|value| message(value).ok_or_else(wrong)).collect()
@@ -166,6 +174,20 @@ fn output(reply: InvokeReply) -> Result<Value, Error> {
             let dimensions = usize::try_from(embed.dimensions).unwrap_or(0).max(1);
             let vectors: Vec<&[f32]> = embed.values.chunks(dimensions).collect();
             json!({ "dimensions": embed.dimensions, "vectors": vectors })
+        }
+        Output::Rerank(rerank) => {
+            let results = rerank.results.iter().map(|it| json!({ "index": it.index, "score": it.score }));
+            json!({ "results": results.collect::<Vec<_>>() })
+        }
+        Output::Moderate(moderate) => {
+            let results = moderate
+                .results
+                .iter()
+                .map(|it| json!({ "flagged": it.flagged, "categories": it.categories, "scores": it.scores }));
+            json!({ "results": results.collect::<Vec<_>>() })
+        }
+        Output::Image(_) => {
+            return Err(Error::new(ErrorCode::InvalidRequest, "a workflow's step cannot make images"));
         }
         Output::ContentJson(text) | Output::ExtractionJson(text) | Output::ClassificationJson(text) => parse(&text)?,
     })

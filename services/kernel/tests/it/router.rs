@@ -79,7 +79,7 @@ impl Router {
 
 fn reply(request: &InvokeRequest) -> InvokeReply {
     let text = format!("answer to {}", request.step);
-    let chat = ChatOutput { text, finish_reason: "stop".into() };
+    let chat = ChatOutput { text, finish_reason: "stop".into(), ..ChatOutput::default() };
     InvokeReply {
         output: Some(ModelOutput { kind: Some(Kind::Chat(chat)) }),
         models: vec![ModelIdentity { name: "test".into(), version: "1".into(), ..ModelIdentity::default() }],

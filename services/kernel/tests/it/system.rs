@@ -192,7 +192,7 @@ impl System {
 }
 
 pub fn caller(principal: &str, role: &str) -> Caller {
-    Caller { tenant: "acme".into(), principal: principal.into(), roles: vec![role.into()] }
+    Caller { tenant: "acme".into(), principal: principal.into(), roles: vec![role.into()], ..Caller::default() }
 }
 
 pub fn alice() -> Caller {

@@ -90,7 +90,7 @@ mod tests {
 
     fn caller(tenant: &str, roles: &[&str]) -> Option<Caller> {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        Some(Caller { tenant: tenant.to_owned(), principal: "dana".to_owned(), roles })
+        Some(Caller { tenant: tenant.to_owned(), principal: "dana".to_owned(), roles, ..Caller::default() })
     }
 
     #[test]

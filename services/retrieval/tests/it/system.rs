@@ -103,7 +103,7 @@ pub fn short() -> CallContext {
 
 pub fn caller(tenant: &str, roles: &[&str]) -> Caller {
     let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-    Caller { tenant: tenant.to_owned(), principal: "dana".to_owned(), roles }
+    Caller { tenant: tenant.to_owned(), principal: "dana".to_owned(), roles, ..Caller::default() }
 }
 
 /// A question of `acme` to its collection `guide`.

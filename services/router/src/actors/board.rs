@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use orrery_types::UnixMillis;
 
-use crate::domain::breaker::{Admission, Breaker};
-use crate::domain::catalogue::Catalogue;
-use crate::domain::decide::ModelHealth;
+use orrery_routing::breaker::{Admission, Breaker};
+use orrery_routing::catalogue::Catalogue;
+use orrery_routing::decide::ModelHealth;
 
 /// One cell for each model of the catalogue.
 #[derive(Debug, Default)]

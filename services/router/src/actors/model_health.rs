@@ -8,7 +8,7 @@ use orrery_supervise::ActorSpec;
 use orrery_types::UnixMillis;
 
 use super::Board;
-use crate::domain::breaker::{Admission, Breaker, Outcome};
+use orrery_routing::breaker::{Admission, Breaker, Outcome};
 
 /// More calls ending at once than this are not all counted, which health can bear.
 const MAILBOX: usize = 1024;

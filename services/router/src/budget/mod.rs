@@ -17,8 +17,8 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_types::{Nanos, UnixMillis};
 use parking_lot::Mutex;
 
-use crate::domain::window::Window;
 use crate::store::{BudgetRow, Ledger, WhenUnavailable};
+use orrery_routing::window::Window;
 use redis_state::{RedisState, Reserved};
 use reservations::Reservations;
 

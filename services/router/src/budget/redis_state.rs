@@ -9,8 +9,8 @@ use redis::{AsyncCommands as _, RedisResult, Script};
 
 use super::Standing;
 use super::reservations::Held;
-use crate::domain::window::Window;
 use crate::store::BudgetRow;
+use orrery_routing::window::Window;
 
 /// A budget check slower than this counts as no answer.
 const TIMEOUT: Duration = Duration::from_millis(750);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use orrery_types::{Nanos, UnixMillis};
 use parking_lot::Mutex;
 
-use crate::domain::window::Window;
+use orrery_routing::window::Window;
 
 /// A reservation as Redis knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

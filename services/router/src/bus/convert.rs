@@ -8,10 +8,10 @@ use orrery_proto::v1::{
 use orrery_types::{PrincipalId, Sha256Digest, TenantId, UnixMillis};
 use prost::Message as _;
 
-use crate::domain::catalogue::{Capability, Catalogue, Model};
-use crate::domain::decide::Decision;
-use crate::domain::request::{RequestFacts, Size};
 use crate::store::SpendLine;
+use orrery_routing::catalogue::{Capability, Catalogue, Model};
+use orrery_routing::decide::Decision;
+use orrery_routing::request::{RequestFacts, Size};
 
 const NAME_BYTES_MAX: usize = 256;
 const LIST_MAX: usize = 64;
@@ -106,7 +106,21 @@ fn measure(input: &ModelInput) -> Result<(Capability, Option<String>, Size), Err
         Some(model_input::Kind::Read(read)) => {
             let blob = read.blob.as_ref().ok_or_else(|| invalid("read: blob is missing"))?;
             let size = Size { blob_bytes: blob.size_bytes, ..size(read.schema_json.len(), 0) };
-            Ok((Capability::Read, Some(blob.media_type.to_ascii_lowercase()), size))
+            let capability = if read.translate { Capability::Translate } else { Capability::Read };
+            Ok((capability, Some(blob.media_type.to_ascii_lowercase()), size))
+        }
+        Some(model_input::Kind::Rerank(rerank)) => {
+            let items = count("documents", rerank.documents.len(), TEXTS_MAX)?;
+            let documents: usize = rerank.documents.iter().map(String::len).sum();
+            Ok((Capability::Rerank, None, size(rerank.query.len() * rerank.documents.len() + documents, items)))
+        }
+        Some(model_input::Kind::Moderate(moderate)) => {
+            let items = count("texts", moderate.texts.len(), TEXTS_MAX)?;
+            Ok((Capability::Moderate, None, size(moderate.texts.iter().map(String::len).sum(), items)))
+        }
+        Some(model_input::Kind::Image(image)) => {
+            let size = Size { images: u64::from(image.n.max(1)), ..size(image.prompt.len(), 1) };
+            Ok((Capability::Image, None, size))
         }
         Some(model_input::Kind::Extract(extract)) => {
             let items = count("contents", extract.contents_json.len(), TEXTS_MAX)?;
@@ -135,7 +149,7 @@ fn check_chat(chat: &ChatInput) -> Result<(), Error> {
 
 /// The decision as callers see it.
 pub fn decision(decision: &Decision, chosen: &str, attempts: u32) -> RouteDecision {
-    let candidate = |candidate: &crate::domain::decide::Candidate| Candidate {
+    let candidate = |candidate: &orrery_routing::decide::Candidate| Candidate {
         model: candidate.model.clone(),
         provider: candidate.provider.clone(),
         eligible: candidate.dropped.is_none(),

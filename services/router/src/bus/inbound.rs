@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::convert::{self, invalid};
 use crate::calls::{Call, Router};
-use crate::domain::window::Window;
 use crate::store::WhenUnavailable;
+use orrery_routing::window::Window;
 
 /// Model calls at once, plain and streamed each; more are turned away with a retry hint.
 const MODEL_CALLS: usize = 1024;

@@ -13,12 +13,12 @@ use super::plan::Plan;
 use super::{Call, Router};
 use crate::actors::{CallEnded, Permit};
 use crate::budget::Reservation;
-use crate::domain::breaker::Outcome;
-use crate::domain::catalogue::Model;
-use crate::domain::decide::{Candidate, Decision, Dropped};
-use crate::domain::price;
-use crate::domain::retry::{self, Failure, Next, Standing};
-use crate::providers::{Order, Provider};
+use orrery_providers::{Order, Provider};
+use orrery_routing::breaker::Outcome;
+use orrery_routing::catalogue::Model;
+use orrery_routing::decide::{Candidate, Decision, Dropped};
+use orrery_routing::price;
+use orrery_routing::retry::{self, Failure, Next, Standing};
 
 /// What has been tried so far; recorded however the call ends.
 #[derive(Debug, Default)]

@@ -14,11 +14,11 @@ use super::attempt::{Course, Taken};
 use super::plan::Plan;
 use super::{Call, Router};
 use crate::bus::convert;
-use crate::domain::decide::Decision;
-use crate::domain::price::Quantities;
-use crate::domain::window::Window;
-use crate::providers::Answer;
 use crate::store::{Entry, KeptReply};
+use orrery_providers::Answer;
+use orrery_routing::decide::Decision;
+use orrery_routing::price::Quantities;
+use orrery_routing::window::Window;
 
 const SERVICE: &str = "router";
 const OK: &str = "ok";
@@ -57,6 +57,7 @@ impl Router {
             models: answer.models.clone(),
             usage: Some(usage),
             decision: Some(decision),
+            ..InvokeReply::default()
         };
         let kept = call.key.as_ref().filter(|_| reply.encoded_len() <= REPLY_BYTES_MAX);
         let kept =
@@ -159,7 +160,7 @@ fn model_called(call: &Call, decision: &Decision, course: &Course, end: &End<'_>
         digest: model.digest.clone(),
         provider: model.provider.clone(),
     };
-    let candidate = |candidate: &crate::domain::decide::Candidate| facts::Candidate {
+    let candidate = |candidate: &orrery_routing::decide::Candidate| facts::Candidate {
         model: candidate.model.clone(),
         provider: candidate.provider.clone(),
         eligible: candidate.dropped.is_none(),

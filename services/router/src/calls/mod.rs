@@ -24,12 +24,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actors::{Board, ModelHealth};
 use crate::budget::Budgets;
-use crate::domain::catalogue::Catalogue;
-use crate::domain::request::RequestFacts;
-use crate::providers::Registry;
 use crate::store::Ledger;
 use attempt::Course;
 pub use flights::Flights;
+use orrery_providers::Registry;
+use orrery_routing::catalogue::Catalogue;
+use orrery_routing::request::RequestFacts;
 
 /// How long the reply of a keyed call is given again.
 pub const REPLY_KEPT: Duration = Duration::from_secs(86_400);
@@ -94,7 +94,7 @@ impl Router {
         }
         let plan = self.plan(&call)?;
         let mut course = Course::default();
-        let start = |provider: Arc<dyn crate::providers::Provider>, order| async move { provider.invoke(order).await };
+        let start = |provider: Arc<dyn orrery_providers::Provider>, order| async move { provider.invoke(order).await };
         match self.first_success(&call, &plan, &mut course, &left, start).await {
             Ok(taken) => {
                 let (answer, taken) = taken.split();

@@ -6,8 +6,8 @@ use orrery_errors::Error;
 use orrery_policy::{ModelAccess, ModelFacts};
 
 use super::{Call, Router};
-use crate::domain::catalogue::Model;
-use crate::domain::decide::{Decision, Inputs, PolicyAnswer, decide};
+use orrery_routing::catalogue::Model;
+use orrery_routing::decide::{Decision, Inputs, PolicyAnswer, decide};
 
 /// A decision and what it was made from.
 #[derive(Debug)]

@@ -13,9 +13,9 @@ use tracing::Instrument as _;
 use super::attempt::{Course, Taken, caller_left};
 use super::plan::Plan;
 use super::{Call, Router};
-use crate::domain::catalogue::Capability;
-use crate::domain::price;
-use crate::providers::{Answer, Order, Piece, Pieces, Provider};
+use orrery_providers::{Answer, Order, Piece, Pieces, Provider};
+use orrery_routing::catalogue::Capability;
+use orrery_routing::price;
 
 /// Where frames go. An error means that nobody listens any more.
 pub type Frames = FrameSender<InvokeFrame>;
@@ -137,7 +137,9 @@ async fn send_whole(frames: &Frames, reply: InvokeReply) -> Result<(), Error> {
 }
 
 async fn send_delta(frames: &Frames, text: String) -> Result<(), Error> {
-    frames.send(&InvokeFrame { kind: Some(invoke_frame::Kind::Delta(ChatDelta { text })) }).await
+    frames
+        .send(&InvokeFrame { kind: Some(invoke_frame::Kind::Delta(ChatDelta { text, ..ChatDelta::default() })) })
+        .await
 }
 
 fn broke_off() -> Error {

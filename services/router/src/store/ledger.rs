@@ -6,7 +6,7 @@ use orrery_store::{StoreError, outbox};
 use orrery_types::{Nanos, UnixMillis};
 
 use super::{Ledger, column};
-use crate::domain::price::Quantities;
+use orrery_routing::price::Quantities;
 
 diesel::table! {
     calls (id) {

@@ -149,7 +149,7 @@ async fn spend_is_told_by_task_and_by_model() {
 #[tokio::test]
 async fn a_decision_can_be_made_again_from_the_ledger() {
     use diesel::prelude::*;
-    use orrery_router::domain::{catalogue_file, decide};
+    use orrery_routing::{catalogue_file, decide};
     diesel::table! { calls (id) { id -> Text, decision_inputs -> Text, } }
 
     let cloud = OpenaiServer::start(Script::Says("hi")).await;
@@ -179,7 +179,7 @@ async fn embeddings_pass_and_nonsense_is_refused_by_name() {
     use orrery_proto::v1::{EmbedInput, ModelInput, model_input};
     let system = System::start(&catalogue(None)).await;
     let embed = |texts: Vec<String>| InvokeRequest {
-        input: Some(ModelInput { kind: Some(model_input::Kind::Embed(EmbedInput { texts })) }),
+        input: Some(ModelInput { kind: Some(model_input::Kind::Embed(EmbedInput { texts, ..EmbedInput::default() })) }),
         ..chat("auto", "")
     };
     let reply = system.invoke(&embed(vec!["a".into(), "b".into()])).await.unwrap();

@@ -1,7 +1,7 @@
 //! Catalogues: the default reads, and nonsense is refused with every fault named.
 
 use orrery_router::config::RouterConfig;
-use orrery_router::domain::catalogue_file::{CatalogueError, parse};
+use orrery_routing::catalogue_file::{CatalogueError, parse};
 
 #[test]
 fn the_default_catalogue_and_policies_are_good() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{ChatInput, ChatMessage, EmbedInput, ModelInput, model_input, model_output};
-use orrery_router::domain::catalogue::{Location, Provider as Entry, ProviderKind, SecretRef};
-use orrery_router::providers::{Answer, Local, Openai, Order, Piece, Provider};
+use orrery_providers::{Answer, Local, Openai, Order, Piece, Provider};
+use orrery_routing::catalogue::{Location, Provider as Entry, ProviderKind, SecretRef};
 use orrery_testkit::{NatsServer, eventually};
 use orrery_types::UnixMillis;
 use serde_json::json;
@@ -18,7 +18,11 @@ use crate::openai_server::{DONE, OpenaiServer, Script, delta, event, finish, usa
 const KEY: &str = "sk-very-secret-7f3a";
 
 fn chat() -> model_input::Kind {
-    let message = |role: &str, content: &str| ChatMessage { role: role.into(), content: content.into() };
+    let message = |role: &str, content: &str| ChatMessage {
+        role: role.into(),
+        content: content.into(),
+        ..ChatMessage::default()
+    };
     model_input::Kind::Chat(ChatInput {
         messages: vec![message("system", "be brief"), message("user", "grüße")],
         max_tokens: 16,
@@ -241,7 +245,7 @@ async fn openai_is_sent_what_its_interface_wants() {
 #[tokio::test]
 async fn openai_embeddings_come_in_order_and_of_unit_length() {
     let rig = openai(Script::Says("embedder-3")).await;
-    let input = model_input::Kind::Embed(EmbedInput { texts: vec!["a".into(), "b".into()] });
+    let input = model_input::Kind::Embed(EmbedInput { texts: vec!["a".into(), "b".into()], ..EmbedInput::default() });
     let answer = rig.provider.invoke(order(input, LONG)).await.unwrap();
     let Some(model_output::Kind::Embed(embed)) = answer.output.kind else { panic!("no embeddings") };
     assert_eq!(embed.dimensions, 2);

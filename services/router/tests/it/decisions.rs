@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use orrery_router::domain::catalogue::{Capability, Catalogue};
-use orrery_router::domain::catalogue_file;
-use orrery_router::domain::decide::{Dropped, Inputs, ModelHealth, PolicyAnswer, decide};
-use orrery_router::domain::price;
-use orrery_router::domain::request::{RequestFacts, Size};
+use orrery_routing::catalogue::{Capability, Catalogue};
+use orrery_routing::catalogue_file;
+use orrery_routing::decide::{Dropped, Inputs, ModelHealth, PolicyAnswer, decide};
+use orrery_routing::price;
+use orrery_routing::request::{RequestFacts, Size};
 use orrery_types::Sha256Digest;
 use proptest::prelude::*;
 
@@ -59,7 +59,7 @@ fn inputs(model: &str) -> Inputs {
         data_classes: vec![],
         purpose: String::new(),
         cost_nanos_max: 0,
-        size: Size { text_bytes: 40, items: 1, output_tokens: 10, blob_bytes: 0 },
+        size: Size { text_bytes: 40, items: 1, output_tokens: 10, blob_bytes: 0, ..Size::default() },
     };
     let allow = PolicyAnswer { allowed: true, policies: vec!["p".into()], reason: "permitted by p".into() };
     let policies = ["slow", "quick", "reader"].map(|name| (name.to_owned(), allow.clone())).into();
@@ -170,7 +170,7 @@ proptest! {
     fn the_ceiling_covers_every_honest_use(bytes in 0u64..100_000, items in 0u64..100, wanted in 0u64..2000, part in 0.0f64..=1.0) {
         let catalogue = catalogue();
         let mut facts = inputs("auto").facts;
-        facts.size = Size { text_bytes: bytes, items, output_tokens: wanted, blob_bytes: 0 };
+        facts.size = Size { text_bytes: bytes, items, output_tokens: wanted, blob_bytes: 0, ..Size::default() };
         for model in catalogue.models.values() {
             let ceiling = price::ceiling(&facts, model);
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]

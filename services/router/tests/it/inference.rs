@@ -113,8 +113,9 @@ impl Model {
 
     async fn stream(&self, request: InferenceRequest, frames: FrameSender<InferenceFrame>) -> Result<(), Error> {
         let (behaviour, mut watch) = self.enter(&request).await;
-        let delta =
-            |text: &str| InferenceFrame { kind: Some(inference_frame::Kind::Delta(ChatDelta { text: text.into() })) };
+        let delta = |text: &str| InferenceFrame {
+            kind: Some(inference_frame::Kind::Delta(ChatDelta { text: text.into(), ..ChatDelta::default() })),
+        };
         let ended = match behaviour {
             Behaviour::Says(text) => {
                 for word in text.split_inclusive(' ') {
@@ -147,7 +148,14 @@ fn reply(request: &InferenceRequest, text: &str) -> InferenceReply {
             let values = embed.texts.iter().flat_map(|_| [0.6, 0.8]).collect();
             (model_output::Kind::Embed(EmbedOutput { dimensions: 2, values }), 0)
         }
-        _ => (model_output::Kind::Chat(ChatOutput { text: text.into(), finish_reason: "stop".into() }), words),
+        _ => (
+            model_output::Kind::Chat(ChatOutput {
+                text: text.into(),
+                finish_reason: "stop".into(),
+                ..ChatOutput::default()
+            }),
+            words,
+        ),
     };
     let identity = ModelIdentity {
         name: request.model.clone(),

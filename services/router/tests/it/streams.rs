@@ -98,7 +98,9 @@ async fn an_external_stream_passes_through() {
 async fn only_chat_is_streamed() {
     use orrery_proto::v1::{EmbedInput, ModelInput, model_input};
     let system = System::start(&catalogue(None)).await;
-    let input = ModelInput { kind: Some(model_input::Kind::Embed(EmbedInput { texts: vec!["a".into()] })) };
+    let input = ModelInput {
+        kind: Some(model_input::Kind::Embed(EmbedInput { texts: vec!["a".into()], ..EmbedInput::default() })),
+    };
     let request = InvokeRequest { input: Some(input), ..chat("auto", "") };
     let (_, refused) = collect(open(&system, &request, None).await).await;
     assert_eq!(refused.unwrap_err().code, ErrorCode::InvalidRequest);

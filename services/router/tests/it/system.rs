@@ -193,11 +193,16 @@ fn launch(nats: &NatsServer, redis: &RedisServer, folder: PathBuf, database_url:
 }
 
 pub fn caller(roles: &[&str]) -> Caller {
-    Caller { tenant: "acme".into(), principal: "ana".into(), roles: roles.iter().map(|role| (*role).into()).collect() }
+    Caller {
+        tenant: "acme".into(),
+        principal: "ana".into(),
+        roles: roles.iter().map(|role| (*role).into()).collect(),
+        ..Caller::default()
+    }
 }
 
 pub fn chat(model: &str, content: &str) -> InvokeRequest {
-    let messages = vec![ChatMessage { role: "user".into(), content: content.into() }];
+    let messages = vec![ChatMessage { role: "user".into(), content: content.into(), ..ChatMessage::default() }];
     let input = ChatInput { messages, ..ChatInput::default() };
     InvokeRequest {
         caller: Some(caller(&[])),

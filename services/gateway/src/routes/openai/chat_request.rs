@@ -109,6 +109,7 @@ impl ChatRequest {
             top_p: within("top_p", self.top_p, 1.0)?,
             seed,
             stop: self.stops()?,
+            ..ChatInput::default()
         })
     }
 
@@ -144,7 +145,7 @@ impl Message {
             }
             None => return Err(Failure::param(format!("messages[{index}].content"), "the message has no content")),
         };
-        Ok(ChatMessage { role: role.to_owned(), content })
+        Ok(ChatMessage { role: role.to_owned(), content, ..ChatMessage::default() })
     }
 }
 

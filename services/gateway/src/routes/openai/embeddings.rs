@@ -111,7 +111,7 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
     let base64 = wanted.wants_base64()?;
     let texts = wanted.texts()?;
     let count = texts.len();
-    let input = model_input::Kind::Embed(EmbedInput { texts });
+    let input = model_input::Kind::Embed(EmbedInput { texts, ..EmbedInput::default() });
     let invoke = invocation(&gateway, &call, &request, &wanted.model, input)?;
     let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
     let model = answered_by(&reply);

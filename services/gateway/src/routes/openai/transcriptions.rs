@@ -121,7 +121,12 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
     let form = multipart::receive(&gateway, &request, payload, |part| part != FILE).await?;
     let order = read(form)?;
     let blob = gateway.uploads.store(&gateway.bus, &call.identity.tenant, order.file).await?;
-    let input = ReadInput { blob: Some(blob), schema_json: String::new(), language: order.language.clone() };
+    let input = ReadInput {
+        blob: Some(blob),
+        schema_json: String::new(),
+        language: order.language.clone(),
+        ..ReadInput::default()
+    };
     let invoke = invocation(&gateway, &call, &request, &order.model, model_input::Kind::Read(input))?;
     let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
     let content = content(&reply)?;

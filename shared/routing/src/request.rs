@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Capability;
+use crate::catalogue::Capability;
 
 /// Facts of one call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,4 +40,7 @@ pub struct Size {
     pub output_tokens: u64,
     /// Bytes of the payload to read.
     pub blob_bytes: u64,
+    /// Images to make.
+    #[serde(default)]
+    pub images: u64,
 }

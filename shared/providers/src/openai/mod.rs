@@ -19,9 +19,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Answer, Order, Pieces, Provider};
-use crate::domain::catalogue::{Provider as Entry, SecretRef};
-use crate::error::StartError;
+use crate::SetupError;
 use failure::{broken, failed_status, failed_transport};
+use orrery_routing::catalogue::{Provider as Entry, SecretRef};
 use wire::{ChatReply, ChatRequest, EmbedReply, EmbedRequest, UsageBody};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,14 +41,14 @@ pub struct Openai {
 
 impl Openai {
     /// From its entry in the catalogue. Reads the key now, so that a missing one is seen at start.
-    pub fn new(entry: &Entry) -> Result<Self, StartError> {
+    pub fn new(entry: &Entry) -> Result<Self, SetupError> {
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("orrery/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| StartError::Provider { name: entry.name.clone(), reason: error.to_string() })?;
+            .map_err(|error| SetupError::Provider { name: entry.name.clone(), reason: error.to_string() })?;
         Ok(Self {
             name: entry.name.clone(),
             base_url: entry.base_url.as_deref().unwrap_or_default().trim_end_matches('/').to_owned(),
@@ -139,8 +139,8 @@ fn remaining(deadline: UnixMillis) -> Duration {
     deadline.since(UnixMillis::now())
 }
 
-fn secret(provider: &str, reference: &SecretRef) -> Result<Secret, StartError> {
-    let missing = |place: String, reason: String| StartError::Secret { name: provider.to_owned(), place, reason };
+fn secret(provider: &str, reference: &SecretRef) -> Result<Secret, SetupError> {
+    let missing = |place: String, reason: String| SetupError::Secret { name: provider.to_owned(), place, reason };
     match reference {
         SecretRef::Env(name) => env::read(name)
             .map(Secret::new)
@@ -186,7 +186,13 @@ fn chat_answer(
         _ => 0,
     };
     let usage = used(counted, input_bytes, text.len());
-    answer(provider, order, version, model_output::Kind::Chat(ChatOutput { text, finish_reason }), usage)
+    answer(
+        provider,
+        order,
+        version,
+        model_output::Kind::Chat(ChatOutput { text, finish_reason, ..ChatOutput::default() }),
+        usage,
+    )
 }
 
 fn answer(provider: &str, order: &Order, version: String, output: model_output::Kind, usage: Usage) -> Answer {

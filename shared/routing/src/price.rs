@@ -3,8 +3,8 @@
 use orrery_types::Nanos;
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::{Capability, Model, amount};
-use super::request::RequestFacts;
+use crate::catalogue::{Capability, Model, amount};
+use crate::request::RequestFacts;
 
 /// Framing of one chat message or text, in tokens; chat templates in use need at most 8.
 const FRAMING_TOKENS: u64 = 8;

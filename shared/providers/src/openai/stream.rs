@@ -10,8 +10,8 @@ use reqwest::Response;
 use super::chat_answer;
 use super::failure::{broken, failed_transport, shown};
 use super::wire::{Chunk, UsageBody};
-use crate::providers::sse::SseParser;
-use crate::providers::{Order, Piece, Pieces};
+use crate::sse::SseParser;
+use crate::{Order, Piece, Pieces};
 
 const END: &str = "[DONE]";
 /// Longest text of one answer; far above any model's output limit.

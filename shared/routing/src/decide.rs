@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use orrery_types::{Nanos, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::{Capability, Catalogue, Model, Strategy};
-use super::catalogue_file::AUTO;
-use super::price;
-use super::request::RequestFacts;
+use crate::catalogue::{Capability, Catalogue, Model, Strategy};
+use crate::catalogue_file::AUTO;
+use crate::price;
+use crate::request::RequestFacts;
 
 /// In `balanced`, one millisecond weighs as much as this many nano-units: a second is worth 0.0001 of the currency.
 const NANOS_PER_MILLISECOND: f64 = 100.0;

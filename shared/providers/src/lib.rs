@@ -23,11 +23,33 @@ use orrery_errors::Error;
 use orrery_proto::v1::{ModelIdentity, ModelInput, ModelOutput, Usage};
 use orrery_types::UnixMillis;
 
-use crate::domain::catalogue::{Catalogue, Provider as Entry, ProviderKind};
-use crate::error::StartError;
+use orrery_routing::catalogue::{Catalogue, Provider as Entry, ProviderKind};
 
 pub use local::Local;
 pub use openai::Openai;
+
+/// A provider cannot be set up as the catalogue says.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Its entry cannot be used.
+    #[error("provider {name:?} cannot be set up: {reason}")]
+    Provider {
+        /// The provider.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Its key is not there.
+    #[error("provider {name:?} has no key: {place}: {reason}")]
+    Secret {
+        /// The provider.
+        name: String,
+        /// Where it should be.
+        place: String,
+        /// Why it is not.
+        reason: String,
+    },
+}
 
 /// One attempt's work.
 #[derive(Debug, Clone)]
@@ -79,8 +101,8 @@ pub trait Provider: fmt::Debug + Send + Sync {
 pub type Registry = BTreeMap<String, Arc<dyn Provider>>;
 
 /// Makes the providers of a catalogue. Fails on a key that cannot be found.
-pub fn registry(catalogue: &Catalogue, bus: &Bus) -> Result<Registry, StartError> {
-    let make = |entry: &Entry| -> Result<Arc<dyn Provider>, StartError> {
+pub fn registry(catalogue: &Catalogue, bus: &Bus) -> Result<Registry, SetupError> {
+    let make = |entry: &Entry| -> Result<Arc<dyn Provider>, SetupError> {
         Ok(match entry.kind {
             ProviderKind::Local => Arc::new(Local::new(bus.clone())),
             ProviderKind::Openai => Arc::new(Openai::new(entry)?),

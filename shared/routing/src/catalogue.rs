@@ -20,6 +20,14 @@ pub enum Capability {
     Extract,
     /// A text and labels in, a label out.
     Classify,
+    /// A query and documents in, their order by relevance out.
+    Rerank,
+    /// Texts in, what is objectionable in them out.
+    Moderate,
+    /// A description in, images out.
+    Image,
+    /// Speech of any language in, English text out.
+    Translate,
 }
 
 impl Capability {
@@ -31,6 +39,10 @@ impl Capability {
             Self::Read => "read",
             Self::Extract => "extract",
             Self::Classify => "classify",
+            Self::Rerank => "rerank",
+            Self::Moderate => "moderate",
+            Self::Image => "image",
+            Self::Translate => "translate",
         }
     }
 }
@@ -249,6 +261,6 @@ impl Catalogue {
 }
 
 /// An amount per unit times a number of units; saturates at the top of the range, where no budget reaches.
-pub(crate) fn amount(price: u64, units: u64) -> Nanos {
+pub fn amount(price: u64, units: u64) -> Nanos {
     Nanos::new(price.saturating_mul(units)).or(Nanos::new(i64::MAX.unsigned_abs())).unwrap_or(Nanos::ZERO)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use orrery_types::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::{Capability, Catalogue, Location, Model, Provider, ProviderKind, Route};
+use crate::catalogue::{Capability, Catalogue, Location, Model, Provider, ProviderKind, Route};
 
 /// Names that callers use to leave the choice to the router.
 pub const AUTO: &str = "auto";

@@ -1,0 +1,14 @@
+//! The rules of routing: what models there are, which one answers a call and why, what a call may cost, when a model
+//! rests, when to try again. Pure: no actor, clock, bus, database or randomness; times and random numbers are handed in.
+//!
+//! Whoever makes calls decides by these rules and the router's snapshot, so that a recorded decision can be replayed
+//! anywhere to the same result.
+
+pub mod breaker;
+pub mod catalogue;
+pub mod catalogue_file;
+pub mod decide;
+pub mod price;
+pub mod request;
+pub mod retry;
+pub mod window;

@@ -12,6 +12,7 @@ mod store;
 
 use std::sync::Arc;
 
+use orrery_providers::{LocalSecrets, Setup};
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
@@ -50,8 +51,9 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         health.insert(name.clone(), spec.handle());
         models = models.child(spec);
     }
+    let setup = Setup { bus: context.bus.clone(), secrets: Arc::new(LocalSecrets) };
     let router = Arc::new(Router {
-        providers: orrery_providers::registry(&catalogue, &context.bus)?,
+        providers: orrery_providers::registry(&catalogue, &setup)?,
         budgets: Budgets::new(ledger.clone(), redis_url)?,
         flights: Flights::default(),
         ledger: ledger.clone(),

@@ -1,5 +1,5 @@
-//! Who runs models. One file for each kind, one line in the registry; the contract below holds for all of them and is
-//! tested against each (`tests/it/contract.rs`):
+//! Who runs models. One file or folder for each kind, one line in the registry; the contract below holds for all of them
+//! and is tested against each (`tests/it`):
 //!
 //! - An answer names the models that gave it and what it used.
 //! - Every failure is a typed error: `InvalidRequest` (and its like) when no model would do better, otherwise one of the
@@ -7,58 +7,45 @@
 //! - A stream yields pieces as they come and ends with `Done` or an error; one that breaks off is an error.
 //! - Dropping the future or the stream cancels the work at the provider.
 //! - Nothing takes longer than the deadline, and no key stands in an error or a log.
+//! - What an order asks for and a kind cannot say in its dialect is refused by name, never left out in silence.
 
+mod assembly;
+mod chat_stream;
+mod estimate;
+mod failure;
 mod local;
 mod openai;
+mod quota;
+mod registry;
+mod secrets;
 mod sse;
+mod upstream;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use orrery_bus::Bus;
 use orrery_errors::Error;
-use orrery_proto::v1::{ModelIdentity, ModelInput, ModelOutput, Usage};
+use orrery_proto::v1::{ChatDelta, ModelIdentity, ModelInput, ModelOutput, Usage};
 use orrery_types::UnixMillis;
-
-use orrery_routing::catalogue::{Catalogue, Provider as Entry, ProviderKind};
 
 pub use local::Local;
 pub use openai::Openai;
-
-/// A provider cannot be set up as the catalogue says.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// Its entry cannot be used.
-    #[error("provider {name:?} cannot be set up: {reason}")]
-    Provider {
-        /// The provider.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// Its key is not there.
-    #[error("provider {name:?} has no key: {place}: {reason}")]
-    Secret {
-        /// The provider.
-        name: String,
-        /// Where it should be.
-        place: String,
-        /// Why it is not.
-        reason: String,
-    },
-}
+pub use quota::Quota;
+pub use registry::{Registry, SetupError, kinds, provider, registry};
+pub use secrets::{LocalSecrets, SecretError, Secrets};
+pub use upstream::Setup;
 
 /// One attempt's work.
 #[derive(Debug, Clone)]
 pub struct Order {
+    /// The call that it is made for; told to the provider where it takes such a name, so that its bills can be compared.
+    pub call_id: String,
     /// Name in the catalogue.
     pub model: String,
     /// Name at the provider.
     pub upstream: String,
-    /// What to do. Travels from the kernel to the model in one shape, so it is not translated on the way.
+    /// What to do. Travels from the caller to the model in one shape, so it is translated once.
     pub input: ModelInput,
     /// After this nobody waits.
     pub deadline: UnixMillis,
@@ -73,13 +60,15 @@ pub struct Answer {
     pub models: Vec<ModelIdentity>,
     /// What was used; the cost is the router's business.
     pub usage: Usage,
+    /// What the provider says is left of its rate limits.
+    pub quota: Option<Quota>,
 }
 
 /// A part of a streamed answer.
 #[derive(Debug, Clone)]
 pub enum Piece {
-    /// More text.
-    Delta(String),
+    /// More of the answer.
+    Delta(Box<ChatDelta>),
     /// The whole answer; always last.
     Done(Box<Answer>),
 }
@@ -95,18 +84,4 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// Does the work and answers as it goes. Chat only.
     async fn stream(&self, order: Order) -> Result<Pieces, Error>;
-}
-
-/// The providers of a catalogue, by name.
-pub type Registry = BTreeMap<String, Arc<dyn Provider>>;
-
-/// Makes the providers of a catalogue. Fails on a key that cannot be found.
-pub fn registry(catalogue: &Catalogue, bus: &Bus) -> Result<Registry, SetupError> {
-    let make = |entry: &Entry| -> Result<Arc<dyn Provider>, SetupError> {
-        Ok(match entry.kind {
-            ProviderKind::Local => Arc::new(Local::new(bus.clone())),
-            ProviderKind::Openai => Arc::new(Openai::new(entry)?),
-        })
-    };
-    catalogue.providers.iter().map(|(name, entry)| Ok((name.clone(), make(entry)?))).collect()
 }

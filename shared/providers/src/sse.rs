@@ -6,7 +6,7 @@ const EVENT_BYTES_MAX: usize = 1 << 20;
 
 /// Why an event stream was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SseError {
+pub(crate) enum SseError {
     #[error("an event is longer than {EVENT_BYTES_MAX} bytes")]
     TooLong,
     #[error("an event is not valid UTF-8")]
@@ -15,7 +15,7 @@ pub(super) enum SseError {
 
 /// Collects bytes and yields the data of complete events.
 #[derive(Debug, Default)]
-pub(super) struct SseParser {
+pub(crate) struct SseParser {
     line: Vec<u8>,
     data: Vec<u8>,
     has_data: bool,

@@ -73,16 +73,6 @@ impl Location {
     }
 }
 
-/// How a provider is spoken to. A new kind is a variant here, a file in `providers` and a line in its registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderKind {
-    /// The inference service, over the bus.
-    Local,
-    /// OpenAI's HTTP interface, as OpenAI and many servers offer it.
-    Openai,
-}
-
 /// Where a provider's key is found. The key itself is in no catalogue, log, error or record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -91,6 +81,8 @@ pub enum SecretRef {
     Env(String),
     /// In this file, surrounding white space ignored.
     File(String),
+    /// In the secret store, under this name.
+    Store(String),
 }
 
 /// Who runs models.
@@ -99,16 +91,23 @@ pub enum SecretRef {
 pub struct Provider {
     /// Unique name.
     pub name: String,
-    /// How it is spoken to.
-    pub kind: ProviderKind,
+    /// How it is spoken to: one of the kinds that the registry of providers knows, which also checks the rest.
+    pub kind: String,
     /// Where it runs.
     pub location: Location,
-    /// Base of its HTTP interface, up to and with the version, for example `https://api.openai.com/v1`.
+    /// Base of its HTTP interface, up to and with the version, for example `https://api.openai.com/v1`; each kind says
+    /// what it is without.
     #[serde(default)]
     pub base_url: Option<String>,
     /// Where its key is found; none for servers that want none.
     #[serde(default)]
     pub api_key: Option<SecretRef>,
+    /// What one kind alone needs and is no secret, for example `region` or `api_version`.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// What one kind alone needs beside `api_key` and is secret.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretRef>,
 }
 
 /// Prices in nano-units of the catalogue's currency.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use orrery_types::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Capability, Catalogue, Location, Model, Provider, ProviderKind, Route};
+use crate::catalogue::{Capability, Catalogue, Location, Model, Provider, Route};
 
 /// Names that callers use to leave the choice to the router.
 pub const AUTO: &str = "auto";
@@ -83,24 +83,17 @@ fn by_name<T>(
 
 fn check_provider(provider: &Provider, faults: &mut Vec<String>) {
     let name = &provider.name;
-    match provider.kind {
-        ProviderKind::Local => {
-            if provider.location != Location::Local || provider.base_url.is_some() || provider.api_key.is_some() {
-                faults.push(format!(
-                    "provider {name:?}: kind \"local\" has location \"local\", no base_url and no api_key"
-                ));
-            }
+    match provider.base_url.as_deref() {
+        None => {}
+        Some(url) if !(url.starts_with("https://") || url.starts_with("http://")) => {
+            faults.push(format!("provider {name:?}: base_url {url:?} must start with https:// or http://"));
         }
-        ProviderKind::Openai => match provider.base_url.as_deref() {
-            None => faults.push(format!("provider {name:?}: kind \"openai\" needs a base_url")),
-            Some(url) if !(url.starts_with("https://") || url.starts_with("http://")) => {
-                faults.push(format!("provider {name:?}: base_url {url:?} must start with https:// or http://"));
-            }
-            Some(url) if provider.api_key.is_some() && url.starts_with("http://") && !is_loopback(url) => {
+        Some(url) => {
+            let secret = provider.api_key.is_some() || !provider.secrets.is_empty();
+            if secret && url.starts_with("http://") && !is_loopback(url) {
                 faults.push(format!("provider {name:?}: a key never travels over plain http; use https in {url:?}"));
             }
-            Some(_) => {}
-        },
+        }
     }
 }
 
@@ -120,12 +113,6 @@ fn check_model(model: &Model, provider: Option<&Provider>, faults: &mut Vec<Stri
     }
     if model.capabilities.contains(&Capability::Read) == model.media_types.is_empty() {
         faults.push(format!("model {name:?}: media_types belong to the capability \"read\", which needs them"));
-    }
-    let beyond = |capability: &&Capability| !matches!(capability, Capability::Chat | Capability::Embed);
-    if provider.kind == ProviderKind::Openai
-        && let Some(capability) = model.capabilities.iter().find(beyond)
-    {
-        faults.push(format!("model {name:?}: a provider of kind \"openai\" cannot do {:?}", capability.as_str()));
     }
     if model.limits.output_tokens > model.limits.context_tokens {
         faults.push(format!("model {name:?}: limits.output_tokens is above limits.context_tokens"));

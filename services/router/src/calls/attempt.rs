@@ -184,7 +184,13 @@ fn order(call: &Call, model: &Model, deadline: UnixMillis) -> Order {
         // Never more than what is held for it.
         chat.max_tokens = u32::try_from(price::output_tokens_max(&call.facts, model)).unwrap_or(u32::MAX);
     }
-    Order { model: model.name.clone(), upstream: model.upstream().to_owned(), input, deadline }
+    Order {
+        call_id: call.id.clone(),
+        model: model.name.clone(),
+        upstream: model.upstream().to_owned(),
+        input,
+        deadline,
+    }
 }
 
 fn failure(error: &Error) -> Failure {

@@ -113,10 +113,10 @@ async fn forward(
     loop {
         match piece {
             Piece::Done(answer) => return Ok(*answer),
-            Piece::Delta(text) => {
+            Piece::Delta(delta) => {
                 passed.pieces += 1;
-                passed.bytes += u64::try_from(text.len()).unwrap_or(u64::MAX);
-                send_delta(frames, text).await.map_err(|_gone| caller_left())?;
+                passed.bytes += u64::try_from(delta.text.len() + delta.reasoning.len()).unwrap_or(u64::MAX);
+                send_delta(frames, *delta).await.map_err(|_gone| caller_left())?;
             }
         }
         piece = tokio::select! {
@@ -131,15 +131,13 @@ async fn forward(
 
 async fn send_whole(frames: &Frames, reply: InvokeReply) -> Result<(), Error> {
     if let Some(model_output::Kind::Chat(chat)) = reply.output.as_ref().and_then(|output| output.kind.as_ref()) {
-        send_delta(frames, chat.text.clone()).await?;
+        send_delta(frames, ChatDelta { text: chat.text.clone(), ..ChatDelta::default() }).await?;
     }
     frames.send(&InvokeFrame { kind: Some(invoke_frame::Kind::Done(reply)) }).await
 }
 
-async fn send_delta(frames: &Frames, text: String) -> Result<(), Error> {
-    frames
-        .send(&InvokeFrame { kind: Some(invoke_frame::Kind::Delta(ChatDelta { text, ..ChatDelta::default() })) })
-        .await
+async fn send_delta(frames: &Frames, delta: ChatDelta) -> Result<(), Error> {
+    frames.send(&InvokeFrame { kind: Some(invoke_frame::Kind::Delta(delta)) }).await
 }
 
 fn broke_off() -> Error {

@@ -8,8 +8,8 @@ use orrery_errors::ErrorCode;
 use orrery_testkit::{PostgresServer, eventually};
 use tokio::sync::Notify;
 
-use crate::inference::Behaviour;
 use crate::system::{System, caller, catalogue, chat};
+use orrery_standins::inference::Behaviour;
 
 #[tokio::test]
 async fn a_hundred_at_once_never_overspend() {

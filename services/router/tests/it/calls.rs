@@ -11,9 +11,9 @@ use orrery_testkit::eventually;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use crate::inference::Behaviour;
-use crate::openai_server::{OpenaiServer, Script};
 use crate::system::{System, caller, catalogue, chat};
+use orrery_standins::inference::Behaviour;
+use orrery_standins::openai::{OpenaiServer, Script};
 
 #[tokio::test]
 async fn a_key_has_one_effect_also_after_a_crash() {

@@ -28,12 +28,9 @@ route = [{ name = "m", models = ["ghost"] }]
     let expected = [
         "currency \"euro\"",
         "model name \"auto\"",
-        "provider \"local\": kind \"local\" has location \"local\"",
         "never travels over plain http",
-        "provider \"void\": kind \"openai\" needs a base_url",
         "there is no provider \"nobody\"",
         "media_types belong to the capability \"read\"",
-        "cannot do \"read\"",
         "nano-units per token",
         "names tenants and purposes",
         "route \"m\" has the name of a model",

@@ -4,10 +4,7 @@
 mod budgets;
 mod calls;
 mod catalogue;
-mod contract;
 mod decisions;
-mod inference;
-mod openai_server;
 mod policies;
 mod streams;
 mod system;

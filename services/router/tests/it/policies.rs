@@ -3,8 +3,8 @@
 use orrery_errors::ErrorCode;
 use orrery_proto::v1::{Candidate, InvokeRequest};
 
-use crate::openai_server::{OpenaiServer, Script};
 use crate::system::{System, catalogue, chat};
+use orrery_standins::openai::{OpenaiServer, Script};
 
 fn personal(model: &str) -> InvokeRequest {
     InvokeRequest { data_classes: vec!["personal".into()], ..chat(model, "my phone number is 030 1234567") }

@@ -8,9 +8,9 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{InvokeFrame, InvokeReply, InvokeRequest, invoke_frame, model_output};
 use orrery_testkit::eventually;
 
-use crate::inference::Behaviour;
-use crate::openai_server::{OpenaiServer, Script, delta, event};
 use crate::system::{System, catalogue, chat};
+use orrery_standins::inference::Behaviour;
+use orrery_standins::openai::{OpenaiServer, Script, delta, event};
 
 async fn open(system: &System, request: &InvokeRequest, key: Option<&str>) -> ReplyStream<InvokeFrame> {
     let context = CallContext::within(Duration::from_secs(20));
@@ -25,6 +25,8 @@ async fn collect(mut frames: ReplyStream<InvokeFrame>) -> (Vec<String>, Result<I
     let mut deltas = Vec::new();
     loop {
         match frames.next().await.expect("a stream ends with done or an error").map(|frame| frame.kind) {
+            // The last delta of a choice may tell only why it ended.
+            Ok(Some(invoke_frame::Kind::Delta(delta))) if delta.text.is_empty() => {}
             Ok(Some(invoke_frame::Kind::Delta(delta))) => deltas.push(delta.text),
             Ok(Some(invoke_frame::Kind::Done(reply))) => return (deltas, Ok(reply)),
             Ok(None) => panic!("an empty frame"),

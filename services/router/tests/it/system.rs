@@ -16,8 +16,8 @@ use orrery_testkit::{NatsServer, PostgresServer, Process, RedisServer, eventuall
 use prost::Message as _;
 use tempfile::TempDir;
 
-use crate::inference::{Behaviour, Model};
-use crate::openai_server::OpenaiServer;
+use orrery_standins::inference::{Behaviour, Model};
+use orrery_standins::openai::OpenaiServer;
 
 pub struct System {
     pub nats: NatsServer,

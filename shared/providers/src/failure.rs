@@ -1,13 +1,11 @@
-//! What an OpenAI-like server's failures mean here.
-
-use std::time::Duration;
+//! What a provider's failures mean here.
 
 use futures::StreamExt as _;
 use orrery_errors::{Error, ErrorCode};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
+use serde_json::Value;
 
-use super::wire::ErrorReply;
+use crate::quota::retry_after;
 
 const ERROR_BYTES_MAX: usize = 16 << 10;
 const ERROR_CHARS_SHOWN: usize = 300;
@@ -15,7 +13,7 @@ const ERROR_CHARS_SHOWN: usize = 300;
 const SITE_OVERLOADED: u16 = 529;
 
 /// The connection failed before or while a reply came.
-pub(super) fn failed_transport(provider: &str, error: &reqwest::Error) -> Error {
+pub(crate) fn failed_transport(provider: &str, error: &reqwest::Error) -> Error {
     let (code, what) = match () {
         () if error.is_timeout() => (ErrorCode::ModelFailed, "did not answer in time"),
         () if error.is_connect() => (ErrorCode::Unavailable, "cannot be reached"),
@@ -27,12 +25,20 @@ pub(super) fn failed_transport(provider: &str, error: &reqwest::Error) -> Error 
 }
 
 /// The provider's reply breaks its own protocol.
-pub(super) fn broken(provider: &str, what: String) -> Error {
+pub(crate) fn broken(provider: &str, what: impl std::fmt::Display) -> Error {
     Error::new(ErrorCode::ModelFailed, format!("provider {provider} answered wrongly: {what}"))
 }
 
+/// The order asks for something that this provider's dialect has no word for.
+pub(crate) fn unsupported(provider: &str, what: &str) -> Error {
+    Error::new(
+        ErrorCode::UnsupportedMedia,
+        format!("provider {provider} does not take {what}; leave it out or ask another model"),
+    )
+}
+
 /// The provider refused.
-pub(super) async fn failed_status(provider: &str, response: Response) -> Error {
+pub(crate) async fn failed_status(provider: &str, response: Response) -> Error {
     let status = response.status();
     let retry_after = retry_after(response.headers());
     let code = match status {
@@ -68,21 +74,47 @@ async fn message_of(response: Response) -> String {
             break;
         }
     }
-    match serde_json::from_slice::<ErrorReply>(&bytes) {
-        Ok(reply) => shown(&reply.error.message),
-        Err(_) => "no reason given".to_owned(), // HTML of a proxy and the like
-    }
+    let told = serde_json::from_slice::<Value>(&bytes).ok().and_then(|body| message_in(&body).map(shown));
+    told.unwrap_or_else(|| "no reason given".to_owned()) // HTML of a proxy and the like
+}
+
+/// Where vendors put the message: `{"error":{"message"}}` (OpenAI, Anthropic, Google), `{"error":"…"}` (KServe, Ollama),
+/// `{"message"}` (Cohere, AWS, Mistral), `{"detail"}` (FastAPI), or one of these in a list of one (Google, streamed).
+fn message_in(body: &Value) -> Option<&str> {
+    let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
+    let error = body.get("error");
+    let places = [
+        error.and_then(|error| error.get("message")),
+        error,
+        body.get("message"),
+        body.get("Message"),
+        body.get("detail"),
+    ];
+    places.into_iter().flatten().find_map(Value::as_str)
 }
 
 /// A provider's text as it may stand in our messages: short and on one line.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(ERROR_CHARS_SHOWN).collect()
 }
 
-/// Seconds in `Retry-After`, or OpenAI's milliseconds, which are finer. Dates are not sent by such servers.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let number = |value: Option<&reqwest::header::HeaderValue>| value?.to_str().ok()?.trim().parse::<f64>().ok();
-    let milliseconds = number(headers.get("retry-after-ms")).map(|ms| ms / 1000.0);
-    let seconds = milliseconds.or_else(|| number(headers.get(RETRY_AFTER)))?;
-    Duration::try_from_secs_f64(seconds).ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_message_is_found_where_each_vendor_puts_it() {
+        let bodies = [
+            json!({"error": {"message": "m", "code": 1}}),
+            json!({"error": "m"}),
+            json!({"message": "m"}),
+            json!({"detail": "m"}),
+            json!([{"error": {"message": "m"}}]),
+        ];
+        for body in bodies {
+            assert_eq!(message_in(&body), Some("m"), "{body}");
+        }
+        assert_eq!(message_in(&json!({"detail": [1]})), None);
+    }
 }

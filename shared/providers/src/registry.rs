@@ -1,0 +1,99 @@
+//! The one table of kinds. A new kind is a file or folder in this crate and a line here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orrery_routing::catalogue::{Capability, Catalogue, Provider as Entry};
+
+use crate::{Local, Openai, Provider, Setup};
+
+/// The providers of a catalogue, by name.
+pub type Registry = BTreeMap<String, Arc<dyn Provider>>;
+
+/// A provider cannot be set up as the catalogue says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// Its entry cannot be used.
+    #[error("provider {name:?} cannot be set up: {reason}")]
+    Entry {
+        /// The provider.
+        name: String,
+        /// Why, and the remedy.
+        reason: String,
+    },
+    /// A key of it is not there.
+    #[error("provider {name:?} has no key: {source}")]
+    Secret {
+        /// The provider.
+        name: String,
+        /// Where it should be and why it is not.
+        source: crate::SecretError,
+    },
+}
+
+impl SetupError {
+    pub(crate) fn entry(entry: &Entry, reason: impl Into<String>) -> Self {
+        Self::Entry { name: entry.name.clone(), reason: reason.into() }
+    }
+}
+
+/// One way of speaking to a provider.
+#[allow(missing_debug_implementations)] // a row of function pointers
+pub struct Kind {
+    /// As the catalogue names it.
+    pub name: &'static str,
+    /// What models of such providers can be asked for.
+    pub capabilities: &'static [Capability],
+    make: fn(&Entry, &Setup) -> Result<Arc<dyn Provider>, SetupError>,
+}
+
+use Capability::{Chat, Classify, Embed, Extract, Image, Moderate, Read, Rerank, Translate};
+
+const KINDS: &[Kind] = &[
+    Kind { name: "local", capabilities: &[Chat, Embed, Read, Extract, Classify, Rerank], make: Local::make },
+    Kind { name: "openai", capabilities: &[Chat, Embed, Read, Translate, Moderate, Image], make: Openai::make },
+];
+
+/// All kinds.
+pub fn kinds() -> &'static [Kind] {
+    KINDS
+}
+
+/// Makes the providers of a catalogue. Fails with the first that cannot be set up.
+pub fn registry(catalogue: &Catalogue, setup: &Setup) -> Result<Registry, SetupError> {
+    let registry = catalogue.providers.iter().map(|(name, entry)| Ok((name.clone(), provider(entry, setup)?)));
+    let registry = registry.collect::<Result<Registry, SetupError>>()?;
+    for model in catalogue.models.values() {
+        let Some(entry) = catalogue.providers.get(&model.provider) else { continue };
+        let offered =
+            KINDS.iter().find(|kind| kind.name == entry.kind).map(|kind| kind.capabilities).unwrap_or_default();
+        if let Some(beyond) = model.capabilities.iter().find(|capability| !offered.contains(capability)) {
+            let reason =
+                format!("model {:?}: a provider of kind {:?} cannot do {:?}", model.name, entry.kind, beyond.as_str());
+            return Err(SetupError::entry(entry, reason));
+        }
+    }
+    Ok(registry)
+}
+
+/// Makes one provider.
+pub fn provider(entry: &Entry, setup: &Setup) -> Result<Arc<dyn Provider>, SetupError> {
+    let kind = KINDS.iter().find(|kind| kind.name == entry.kind).ok_or_else(|| {
+        let known = KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+        SetupError::entry(entry, format!("there is no kind {:?}; there are {known}", entry.kind))
+    })?;
+    (kind.make)(entry, setup)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_names_of_their_own() {
+        let mut names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), KINDS.len());
+    }
+}

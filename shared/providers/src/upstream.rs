@@ -1,0 +1,137 @@
+//! HTTP to a provider: one client each, bounded replies, typed failures. Follows no redirects, so that a key never travels
+//! to another host.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use orrery_bus::Bus;
+use orrery_config::Secret;
+use orrery_errors::Error;
+use orrery_routing::catalogue::{Provider as Entry, SecretRef};
+use orrery_types::UnixMillis;
+use reqwest::header::HeaderMap;
+use reqwest::{Client, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+
+use crate::failure::{broken, failed_status, failed_transport};
+use crate::{Quota, Secrets, SetupError};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Silence on an open connection for so long means that the provider is gone.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections that are kept open between calls, to each provider.
+const IDLE_CONNECTIONS_MAX: usize = 256;
+/// A reply larger than this is broken: 2,048 embeddings of 3,072 numbers as text stay below.
+const REPLY_BYTES_MAX: usize = 128 << 20;
+
+/// What providers are made from, beside their entries.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// To the services, and to payloads in the object store.
+    pub bus: Bus,
+    /// Where keys are found.
+    pub secrets: Arc<dyn Secrets>,
+}
+
+impl Setup {
+    /// A secret of an entry.
+    pub(crate) fn secret(&self, entry: &Entry, reference: &SecretRef) -> Result<Secret, SetupError> {
+        let missing = |source| SetupError::Secret { name: entry.name.clone(), source };
+        self.secrets.find(reference).map_err(missing)
+    }
+
+    /// The key of an entry, where it names one.
+    pub(crate) fn api_key(&self, entry: &Entry) -> Result<Option<Secret>, SetupError> {
+        entry.api_key.as_ref().map(|reference| self.secret(entry, reference)).transpose()
+    }
+}
+
+/// One provider's HTTP interface.
+pub(crate) struct Upstream {
+    /// The provider's name in the catalogue.
+    pub name: String,
+    /// Without a slash at its end.
+    pub base_url: String,
+    client: Client,
+    quota: fn(&HeaderMap) -> Option<Quota>,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream").field("name", &self.name).field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+impl Upstream {
+    /// At the entry's `base_url`, or else at `default_url`. `quota` reads what is left of the rate limits.
+    pub fn new(
+        entry: &Entry,
+        default_url: Option<&str>,
+        quota: fn(&HeaderMap) -> Option<Quota>,
+    ) -> Result<Self, SetupError> {
+        let base_url = entry.base_url.as_deref().or(default_url);
+        let base_url = base_url
+            .ok_or_else(|| SetupError::entry(entry, format!("kind {:?} needs a base_url", entry.kind)))?
+            .trim_end_matches('/')
+            .to_owned();
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("orrery/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| SetupError::entry(entry, error.to_string()))?;
+        Ok(Self { name: entry.name.clone(), base_url, client, quota })
+    }
+
+    /// A POST to a path below the base.
+    pub fn post(&self, path: &str, deadline: UnixMillis) -> RequestBuilder {
+        self.client.post(format!("{}/{path}", self.base_url)).timeout(deadline.since(UnixMillis::now()))
+    }
+
+    /// Sends; a refusal is an error.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
+        let response = request.send().await.map_err(|error| failed_transport(&self.name, &error))?;
+        if response.status().is_success() { Ok(response) } else { Err(failed_status(&self.name, response).await) }
+    }
+
+    /// What is left of the rate limits, as this reply tells.
+    pub fn quota(&self, response: &Response) -> Option<Quota> {
+        (self.quota)(response.headers())
+    }
+
+    /// Sends and reads the whole reply.
+    pub async fn exchange_bytes(&self, request: RequestBuilder) -> Result<(Bytes, Option<Quota>), Error> {
+        let response = self.send(request).await?;
+        let quota = self.quota(&response);
+        let mut body = self.body(response);
+        let mut bytes = BytesMut::new();
+        while let Some(part) = body.try_next().await? {
+            if bytes.len() + part.len() > REPLY_BYTES_MAX {
+                return Err(broken(&self.name, format!("its reply is longer than {REPLY_BYTES_MAX} bytes")));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok((bytes.freeze(), quota))
+    }
+
+    /// Sends and reads the reply's JSON.
+    pub async fn exchange<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<(T, Option<Quota>), Error> {
+        let (bytes, quota) = self.exchange_bytes(request).await?;
+        let reply = serde_json::from_slice(&bytes);
+        let reply = reply.map_err(|error| broken(&self.name, format!("its reply does not read: {error}")))?;
+        Ok((reply, quota))
+    }
+
+    /// A reply's bytes as they come.
+    pub fn body(&self, response: Response) -> BoxStream<'static, Result<Bytes, Error>> {
+        let name = self.name.clone();
+        response.bytes_stream().map_err(move |error| failed_transport(&name, &error)).boxed()
+    }
+}

@@ -1,0 +1,7 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+//! Providers against servers that speak their real protocols.
+
+mod contract;
+mod local;
+mod openai;
+mod registry;

@@ -1108,6 +1108,9 @@ pub struct ChatMessage {
     /// of an assistant: what it thought aloud before
     #[prost(string, tag = "8")]
     pub reasoning: ::prost::alloc::string::String,
+    /// the provider's proof of `reasoning`, opaque; some take it back only with that
+    #[prost(string, tag = "9")]
+    pub reasoning_signature: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ContentPart {
@@ -1266,6 +1269,9 @@ pub struct ChatOutput {
     /// the choices after the first, without others of their own
     #[prost(message, repeated, tag = "7")]
     pub others: ::prost::alloc::vec::Vec<ChatOutput>,
+    /// the provider's proof of `reasoning`, opaque
+    #[prost(string, tag = "8")]
+    pub reasoning_signature: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TokenLogprob {
@@ -1298,6 +1304,8 @@ pub struct ChatDelta {
     /// of this choice, with its last delta
     #[prost(string, tag = "7")]
     pub finish_reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub reasoning_signature: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ToolCallDelta {

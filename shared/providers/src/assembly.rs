@@ -33,6 +33,7 @@ impl Assembly {
         choice.text.push_str(&delta.text);
         choice.reasoning.push_str(&delta.reasoning);
         choice.refusal.push_str(&delta.refusal);
+        choice.reasoning_signature.push_str(&delta.reasoning_signature);
         choice.logprobs.extend_from_slice(&delta.logprobs);
         if !delta.finish_reason.is_empty() {
             choice.finish_reason.clone_from(&delta.finish_reason);

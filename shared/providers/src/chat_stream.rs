@@ -43,6 +43,11 @@ pub(crate) struct Said {
 pub(crate) trait Frames: Send + 'static {
     /// Takes one frame.
     fn take(&mut self, frame: &str) -> Result<Said, Error>;
+
+    /// Whether an answer is whole when its body ends as HTTP wants it, for vendors that say nothing at the end.
+    fn ends_with_its_body(&self) -> bool {
+        false
+    }
 }
 
 struct State<C, F> {
@@ -95,7 +100,7 @@ async fn next<C: Framing, F: Frames>(mut state: State<C, F>) -> Result<Option<(P
         }
         match state.body.next().await {
             Some(bytes) => state.take(&bytes?)?,
-            None if state.assembly.is_finished() => state.finish(),
+            None if state.assembly.is_finished() || state.frames.ends_with_its_body() => state.finish(),
             None => return Err(broken(&state.provider, "its answer broke off")),
         }
     }

@@ -1,16 +1,20 @@
 //! What a provider's failures mean here.
 
+use std::time::Duration;
+
 use futures::StreamExt as _;
 use orrery_errors::{Error, ErrorCode};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
-use crate::quota::retry_after;
+use crate::quota::{retry_after, span, text};
 
 const ERROR_BYTES_MAX: usize = 16 << 10;
 const ERROR_CHARS_SHOWN: usize = 300;
 /// Anthropic's and other servers' "overloaded"; not a registered status.
 const SITE_OVERLOADED: u16 = 529;
+/// Cohere's "a deny-listed token in the request"; not a registered status.
+const TOKEN_DENIED: u16 = 498;
 
 /// The connection failed before or while a reply came.
 pub(crate) fn failed_transport(provider: &str, error: &reqwest::Error) -> Error {
@@ -41,7 +45,13 @@ pub(crate) fn unsupported(provider: &str, what: &str) -> Error {
 pub(crate) async fn failed_status(provider: &str, response: Response) -> Error {
     let status = response.status();
     let retry_after = retry_after(response.headers());
+    let kind = text(response.headers(), "x-amzn-errortype").unwrap_or_default();
+    let body = body_of(response).await.unwrap_or_default();
     let code = match status {
+        // Google says so with status 400, and AWS with a kind of error that has the same.
+        _ if is_key_invalid(&body) => ErrorCode::FailedPrecondition,
+        _ if kind.starts_with("ServiceQuotaExceeded") || kind.starts_with("Throttling") => ErrorCode::RateLimited,
+        _ if status.as_u16() == TOKEN_DENIED => ErrorCode::InvalidRequest,
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => ErrorCode::InvalidRequest,
         StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::PayloadTooLarge,
         StatusCode::TOO_MANY_REQUESTS => ErrorCode::RateLimited,
@@ -56,16 +66,36 @@ pub(crate) async fn failed_status(provider: &str, response: Response) -> Error {
     let message = match code {
         // Servers repeat part of a wrong key in such messages.
         ErrorCode::FailedPrecondition => "check its key, account and model name".to_owned(),
-        _ => message_of(response).await,
+        _ => message_in(&body).map_or_else(|| "no reason given".to_owned(), shown), // HTML of a proxy and the like
     };
     let error = Error::new(code, format!("provider {provider} refused with status {}: {message}", status.as_u16()));
-    match retry_after {
+    match retry_after.or_else(|| retry_delay(&body)) {
         Some(after) => error.retry_after(after),
         None => error,
     }
 }
 
-async fn message_of(response: Response) -> String {
+/// The provider failed when its answer had begun. `message` is its own.
+pub(crate) fn failed_midway(provider: &str, code: ErrorCode, message: &str) -> Error {
+    Error::new(code, format!("provider {provider} failed while it answered: {}", shown(message)))
+}
+
+/// Google's details of an error (`google.rpc`).
+fn details(body: &Value) -> impl Iterator<Item = &Value> {
+    let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
+    body.get("error").and_then(|error| error.get("details")).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn is_key_invalid(body: &Value) -> bool {
+    details(body).any(|detail| detail.get("reason").and_then(Value::as_str) == Some("API_KEY_INVALID"))
+}
+
+/// `google.rpc.RetryInfo`.
+pub(crate) fn retry_delay(body: &Value) -> Option<Duration> {
+    details(body).find_map(|detail| span(detail.get("retryDelay")?.as_str()?))
+}
+
+async fn body_of(response: Response) -> Option<Value> {
     let mut body = response.bytes_stream();
     let mut bytes = Vec::new();
     while let Some(Ok(part)) = body.next().await {
@@ -74,8 +104,7 @@ async fn message_of(response: Response) -> String {
             break;
         }
     }
-    let told = serde_json::from_slice::<Value>(&bytes).ok().and_then(|body| message_in(&body).map(shown));
-    told.unwrap_or_else(|| "no reason given".to_owned()) // HTML of a proxy and the like
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Where vendors put the message: `{"error":{"message"}}` (OpenAI, Anthropic, Google), `{"error":"…"}` (KServe, Ollama),
@@ -116,5 +145,16 @@ mod tests {
             assert_eq!(message_in(&body), Some("m"), "{body}");
         }
         assert_eq!(message_in(&json!({"detail": [1]})), None);
+    }
+
+    #[test]
+    fn google_says_in_details_what_others_say_in_heads() {
+        let info = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"});
+        let body = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [{"reason": "RATE_LIMIT_EXCEEDED"}, info]}});
+        assert_eq!(retry_delay(&body), Some(Duration::from_millis(34_500)));
+        assert_eq!(retry_delay(&json!([body])), Some(Duration::from_millis(34_500)));
+        assert!(!is_key_invalid(&body));
+        assert!(is_key_invalid(&json!({"error": {"code": 400, "details": [{"reason": "API_KEY_INVALID"}]}})));
+        assert_eq!(retry_delay(&json!({"error": {"details": "x"}})), None);
     }
 }

@@ -9,12 +9,16 @@
 //! - Nothing takes longer than the deadline, and no key stands in an error or a log.
 //! - What an order asks for and a kind cannot say in its dialect is refused by name, never left out in silence.
 
+mod anthropic;
 mod assembly;
 mod chat_stream;
+mod conversation;
 mod estimate;
 mod failure;
 mod local;
+mod media;
 mod openai;
+mod options;
 mod quota;
 mod registry;
 mod secrets;
@@ -29,6 +33,7 @@ use orrery_errors::Error;
 use orrery_proto::v1::{ChatDelta, ModelIdentity, ModelInput, ModelOutput, Usage};
 use orrery_types::UnixMillis;
 
+pub use anthropic::Anthropic;
 pub use local::Local;
 pub use openai::Openai;
 pub use quota::Quota;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orrery_routing::catalogue::{Capability, Catalogue, Provider as Entry};
 
-use crate::{Local, Openai, Provider, Setup};
+use crate::{Anthropic, Local, Openai, Provider, Setup};
 
 /// The providers of a catalogue, by name.
 pub type Registry = BTreeMap<String, Arc<dyn Provider>>;
@@ -50,6 +50,7 @@ pub struct Kind {
 use Capability::{Chat, Classify, Embed, Extract, Image, Moderate, Read, Rerank, Translate};
 
 const KINDS: &[Kind] = &[
+    Kind { name: "anthropic", capabilities: &[Chat], make: Anthropic::make },
     Kind { name: "local", capabilities: &[Chat, Embed, Read, Extract, Classify, Rerank], make: Local::make },
     Kind { name: "openai", capabilities: &[Chat, Embed, Read, Translate, Moderate, Image], make: Openai::make },
 ];

@@ -95,6 +95,11 @@ impl Upstream {
         self.client.post(format!("{}/{path}", self.base_url)).timeout(deadline.since(UnixMillis::now()))
     }
 
+    /// A GET of a path below the base.
+    pub fn get(&self, path: &str, deadline: UnixMillis) -> RequestBuilder {
+        self.client.get(format!("{}/{path}", self.base_url)).timeout(deadline.since(UnixMillis::now()))
+    }
+
     /// Sends; a refusal is an error.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         let response = request.send().await.map_err(|error| failed_transport(&self.name, &error))?;

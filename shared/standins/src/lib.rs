@@ -2,5 +2,7 @@
 //! service with a model that a test steers. For tests and load tests only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod anthropic;
+pub mod http;
 pub mod inference;
 pub mod openai;

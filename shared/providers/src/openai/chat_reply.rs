@@ -147,7 +147,7 @@ impl Choice {
             logprobs: logprobs(self.logprobs),
             refusal: refusal.unwrap_or_default(),
             reasoning: reasoning_content.or(reasoning).unwrap_or_default(),
-            others: Vec::new(),
+            ..ChatOutput::default()
         }
     }
 }
@@ -199,6 +199,7 @@ impl ChunkChoice {
             refusal: refusal.unwrap_or_default(),
             reasoning: reasoning_content.or(reasoning).unwrap_or_default(),
             finish_reason: reason(self.finish_reason.unwrap_or_default()),
+            ..ChatDelta::default()
         };
         // The first chunk tells the role alone.
         let nothing = ChatDelta { index: delta.index, ..ChatDelta::default() };

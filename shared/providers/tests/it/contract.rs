@@ -55,44 +55,49 @@ pub enum Does {
 
 pub trait Rig {
     fn provider(&self) -> Arc<dyn Provider>;
+    /// A conversation with as many of the parameters as the kind knows.
+    fn chat(&self) -> model_input::Kind {
+        chat()
+    }
     fn model(&self, does: Does);
     fn abandoned(&self) -> usize;
 }
 
 pub async fn suite(rig: &dyn Rig) {
     let provider = rig.provider();
+    let ask = |within| order(rig.chat(), within);
 
     rig.model(Does::Says("good morning to you"));
-    let answer = provider.invoke(order(chat(), LONG)).await.unwrap();
+    let answer = provider.invoke(ask(LONG)).await.unwrap();
     assert_eq!(text(&answer), "good morning to you");
     assert_eq!((answer.usage.input_tokens, answer.usage.output_tokens), (3, 4));
     assert!(!answer.models.is_empty() && !answer.models[0].version.is_empty());
 
-    let (deltas, last) = collect(&*provider, LONG).await;
+    let (deltas, last) = collect_of(&*provider, ask(LONG)).await;
     assert_eq!(deltas, ["good ", "morning ", "to ", "you"]);
     let answer = last.unwrap();
     assert_eq!(text(&answer), "good morning to you");
     assert_eq!((answer.usage.input_tokens, answer.usage.output_tokens), (3, 4));
 
     rig.model(Does::BreaksOff);
-    let (deltas, last) = collect(&*provider, LONG).await;
+    let (deltas, last) = collect_of(&*provider, ask(LONG)).await;
     assert_eq!(deltas, ["half "]);
     assert_eq!(last.unwrap_err().code, ErrorCode::ModelFailed);
 
     rig.model(Does::IsOverloaded);
-    assert_eq!(failure(&*provider, LONG).await.code, ErrorCode::Overloaded);
+    assert_eq!(failure_of(&*provider, ask(LONG)).await.code, ErrorCode::Overloaded);
     rig.model(Does::AsksToWait(Duration::from_secs(7)));
-    let error = failure(&*provider, LONG).await;
+    let error = failure_of(&*provider, ask(LONG)).await;
     assert_eq!((error.code, error.retry_after), (ErrorCode::RateLimited, Some(Duration::from_secs(7))));
     rig.model(Does::RefusesTheRequest);
-    let error = failure(&*provider, LONG).await;
+    let error = failure_of(&*provider, ask(LONG)).await;
     assert_eq!(error.code, ErrorCode::InvalidRequest);
     assert!(!error.code.retryable());
 
     rig.model(Does::Hangs);
     let before = rig.abandoned();
     let began = std::time::Instant::now();
-    let error = failure(&*provider, Duration::from_millis(300)).await;
+    let error = failure_of(&*provider, ask(Duration::from_millis(300))).await;
     assert!(error.code.retryable(), "{error:?}");
     assert!(began.elapsed() < Duration::from_secs(3), "the deadline was not kept");
     let stopped = eventually(|| async { (rig.abandoned() > before).then_some(()) }).await;
@@ -100,7 +105,7 @@ pub async fn suite(rig: &dyn Rig) {
 
     rig.model(Does::Babbles);
     let before = rig.abandoned();
-    let mut pieces = provider.stream(order(chat(), LONG)).await.unwrap();
+    let mut pieces = provider.stream(ask(LONG)).await.unwrap();
     assert!(matches!(pieces.next().await, Some(Ok(Piece::Delta(_)))));
     drop(pieces);
     let noticed = eventually(|| async { (rig.abandoned() > before).then_some(()) }).await;
@@ -108,14 +113,23 @@ pub async fn suite(rig: &dyn Rig) {
 }
 
 pub async fn failure(provider: &dyn Provider, within: Duration) -> Error {
-    let plain = provider.invoke(order(chat(), within)).await.unwrap_err();
+    failure_of(provider, order(chat(), within)).await
+}
+
+pub async fn failure_of(provider: &dyn Provider, order: Order) -> Error {
+    let plain = provider.invoke(order).await.unwrap_err();
     assert!(!plain.to_string().contains(KEY));
     plain
 }
 
 pub async fn collect(provider: &dyn Provider, within: Duration) -> (Vec<String>, Result<Answer, Error>) {
+    collect_of(provider, order(chat(), within)).await
+}
+
+/// The texts of a stream's deltas and how it ended.
+pub async fn collect_of(provider: &dyn Provider, order: Order) -> (Vec<String>, Result<Answer, Error>) {
     let mut deltas = Vec::new();
-    let mut pieces = provider.stream(order(chat(), within)).await.unwrap();
+    let mut pieces = provider.stream(order).await.unwrap();
     loop {
         match pieces.next().await.expect("a stream ends with Done or an error") {
             Ok(Piece::Delta(delta)) if delta.text.is_empty() => {}
@@ -140,6 +154,16 @@ pub async fn made(
     options: &[(&str, &str)],
 ) -> Result<Arc<dyn Provider>, SetupError> {
     let nats = NatsServer::start().await.unwrap();
+    made_on(&nats, kind, base_url, options).await
+}
+
+/// The same, with this bus.
+pub async fn made_on(
+    nats: &NatsServer,
+    kind: &str,
+    base_url: Option<&str>,
+    options: &[(&str, &str)],
+) -> Result<Arc<dyn Provider>, SetupError> {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
     std::fs::write(&key, format!("{KEY}\n")).unwrap();

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::failure::unsupported;
 
+/// Name of the tool whose input is the text, where a format is kept by a tool that the model is forced to call.
+pub(crate) const ANSWER_TOOL: &str = "answer";
+
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaker {

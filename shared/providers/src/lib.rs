@@ -11,14 +11,21 @@
 
 mod anthropic;
 mod assembly;
+mod bedrock;
 mod chat_stream;
+mod cohere;
 mod conversation;
+mod embedding;
 mod estimate;
+mod event_stream;
 mod failure;
+mod gemini;
+mod kserve;
 mod local;
 mod media;
 mod openai;
 mod options;
+mod payloads;
 mod quota;
 mod registry;
 mod secrets;
@@ -34,6 +41,10 @@ use orrery_proto::v1::{ChatDelta, ModelIdentity, ModelInput, ModelOutput, Usage}
 use orrery_types::UnixMillis;
 
 pub use anthropic::Anthropic;
+pub use bedrock::Bedrock;
+pub use cohere::Cohere;
+pub use gemini::Gemini;
+pub use kserve::Kserve;
 pub use local::Local;
 pub use openai::Openai;
 pub use quota::Quota;
@@ -89,4 +100,9 @@ pub trait Provider: fmt::Debug + Send + Sync {
 
     /// Does the work and answers as it goes. Chat only.
     async fn stream(&self, order: Order) -> Result<Pieces, Error>;
+
+    /// Whether it would take work now. Kinds whose dialect has no question for that, which costs nothing, say yes.
+    async fn ready(&self, _deadline: UnixMillis) -> Result<(), Error> {
+        Ok(())
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orrery_routing::catalogue::{Capability, Catalogue, Provider as Entry};
 
-use crate::{Anthropic, Local, Openai, Provider, Setup};
+use crate::{Anthropic, Bedrock, Cohere, Gemini, Kserve, Local, Openai, Provider, Setup};
 
 /// The providers of a catalogue, by name.
 pub type Registry = BTreeMap<String, Arc<dyn Provider>>;
@@ -51,6 +51,10 @@ use Capability::{Chat, Classify, Embed, Extract, Image, Moderate, Read, Rerank, 
 
 const KINDS: &[Kind] = &[
     Kind { name: "anthropic", capabilities: &[Chat], make: Anthropic::make },
+    Kind { name: "bedrock", capabilities: &[Chat, Embed], make: Bedrock::make },
+    Kind { name: "cohere", capabilities: &[Chat, Embed, Rerank], make: Cohere::make },
+    Kind { name: "gemini", capabilities: &[Chat, Embed], make: Gemini::make },
+    Kind { name: "kserve", capabilities: &[Chat, Embed], make: Kserve::make },
     Kind { name: "local", capabilities: &[Chat, Embed, Read, Extract, Classify, Rerank], make: Local::make },
     Kind { name: "openai", capabilities: &[Chat, Embed, Read, Translate, Moderate, Image], make: Openai::make },
 ];

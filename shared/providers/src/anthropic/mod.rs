@@ -16,6 +16,7 @@ mod quota;
 mod reply;
 mod request;
 mod stream;
+pub(crate) mod thinking;
 
 use std::sync::Arc;
 
@@ -27,13 +28,14 @@ use orrery_routing::catalogue::Provider as Entry;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use crate::media::Stored;
+use crate::payloads::Payloads;
 use crate::sse::SseParser;
 use crate::upstream::Upstream;
 use crate::{Answer, Order, Pieces, Provider, Setup, SetupError, chat_stream, estimate, options};
 use reply::Message;
-use request::{Dialect, Structured, Thinking};
+use request::{Dialect, Structured};
 use stream::Events;
+use thinking::Thinking;
 
 const BASE_URL: &str = "https://api.anthropic.com/v1";
 const VERSION: &str = "2023-06-01";
@@ -46,31 +48,28 @@ pub struct Anthropic {
     version: String,
     beta: Option<String>,
     dialect: Dialect,
-    stored: Stored,
+    payloads: Payloads,
 }
 
 impl Anthropic {
     pub(crate) fn make(entry: &Entry, setup: &Setup) -> Result<Arc<dyn Provider>, SetupError> {
         options::only(entry, &["version", "beta", "thinking", "structured_output"])?;
         let dialect = Dialect {
-            thinking: options::one_of(
-                entry,
-                "thinking",
-                &[("budget", Thinking::Budget), ("adaptive", Thinking::Adaptive)],
-            )?,
+            thinking: options::one_of(entry, "thinking", &thinking::MODES)?.unwrap_or(Thinking::Budget),
             structured: options::one_of(
                 entry,
                 "structured_output",
                 &[("native", Structured::Native), ("tool", Structured::Tool)],
-            )?,
+            )?
+            .unwrap_or(Structured::Native),
         };
         Ok(Arc::new(Self {
             upstream: Upstream::new(entry, Some(BASE_URL), quota::read)?,
             api_key: setup.api_key(entry)?,
-            version: options::text(entry, "version", VERSION),
-            beta: entry.options.get("beta").cloned(),
+            version: options::text(entry, "version").unwrap_or_else(|| VERSION.to_owned()),
+            beta: options::text(entry, "beta"),
             dialect,
-            stored: Stored::new(setup),
+            payloads: Payloads::new(setup.bus.clone()),
         }))
     }
 
@@ -91,7 +90,7 @@ impl Anthropic {
         let Some(model_input::Kind::Chat(input)) = order.input.kind.as_mut() else {
             return Err(Error::new(ErrorCode::NoModel, format!("provider {} offers chat only", self.upstream.name)));
         };
-        self.stored.fetch(input, deadline).await?;
+        self.payloads.fill(input, deadline).await?;
         Ok(input)
     }
 }

@@ -5,7 +5,7 @@ use orrery_proto::v1::{ChatOutput, ToolCall, Usage};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::request::ANSWER_TOOL;
+use crate::conversation::ANSWER_TOOL;
 use crate::failure::broken;
 
 /// Counts; in a stream they come in two parts.

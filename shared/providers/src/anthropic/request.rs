@@ -4,21 +4,10 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{ChatInput, Media};
 use serde_json::{Map, Value, json};
 
-use crate::conversation::{Conversation, Speaker, Word, fields, json_in, number, refuse};
+use super::thinking::Thinking;
+use crate::conversation::{ANSWER_TOOL, Conversation, Speaker, Word, fields, json_in, number, refuse};
 use crate::failure::unsupported;
 use crate::media;
-
-/// Name of the tool whose input is the text where a format is kept by a tool.
-pub(super) const ANSWER_TOOL: &str = "answer";
-/// The vendor takes no smaller budget for thoughts.
-const BUDGET_MIN: u32 = 1024;
-
-/// What `reasoning_effort` becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Thinking {
-    Budget,
-    Adaptive,
-}
 
 /// How a `json_schema` format is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +42,7 @@ impl Dialect {
             let content = turn.words.iter().filter_map(|word| block(provider, word).transpose());
             Ok(json!({"role": role, "content": content.collect::<Result<Vec<_>, Error>>()?}))
         });
-        let (thinking, effort) = self.thinking(provider, input)?;
+        let (thinking, effort) = self.thinking.say(provider, input)?;
         let (tools, tool_choice) = self.tools(provider, input)?;
         let format = match &input.response_format {
             Some(format) if format.kind == "json_schema" && self.structured == Structured::Native => {
@@ -122,47 +111,6 @@ impl Dialect {
             choice.insert("disable_parallel_tool_use".to_owned(), json!(true));
         }
         Ok((tools, Some(Value::Object(choice))))
-    }
-
-    /// What `thinking` and `output_config.effort` say.
-    fn thinking(self, provider: &str, input: &ChatInput) -> Result<(Option<Value>, Option<&'static str>), Error> {
-        let effort = match input.reasoning_effort.as_str() {
-            "" => None,
-            "none" => return Ok((Some(json!({"type": "disabled"})), None)),
-            "minimal" | "low" => Some("low"),
-            "medium" => Some("medium"),
-            "high" => Some("high"),
-            other => return Err(unsupported(provider, &format!("the reasoning effort {other:?}"))),
-        };
-        let budget = match (self.thinking, input.reasoning_tokens_max, effort) {
-            (_, 0, None) => return Ok((None, None)),
-            (Thinking::Adaptive, 0, effort) => return Ok((Some(json!({"type": "adaptive"})), effort)),
-            (Thinking::Adaptive, _, _) => {
-                return Err(unsupported(
-                    provider,
-                    "a limit on reasoning (reasoning_tokens_max) where it thinks adaptively",
-                ));
-            }
-            (Thinking::Budget, 0, Some(effort)) => {
-                // Thoughts count against `max_tokens`, so the effort is a share of it.
-                let tenths = match effort {
-                    "low" => 2,
-                    "medium" => 5,
-                    _ => 8,
-                };
-                (input.max_tokens / 10 * tenths).max(BUDGET_MIN)
-            }
-            (Thinking::Budget, limit, _) => limit,
-        };
-        if budget < BUDGET_MIN || budget >= input.max_tokens {
-            let message = format!(
-                "provider {provider} thinks within {BUDGET_MIN} tokens or more, and fewer than max_tokens; \
-                 here are {budget} of {}: raise max_tokens or leave reasoning out",
-                input.max_tokens
-            );
-            return Err(Error::new(ErrorCode::InvalidRequest, message));
-        }
-        Ok((Some(json!({"type": "enabled", "budget_tokens": budget})), None))
     }
 }
 

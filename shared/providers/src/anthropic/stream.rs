@@ -7,8 +7,8 @@ use orrery_proto::v1::{ChatDelta, ToolCallDelta};
 use serde::Deserialize;
 
 use super::reply::{Block, UsageBody, finish};
-use super::request::ANSWER_TOOL;
 use crate::chat_stream::{Frames, Said};
+use crate::conversation::ANSWER_TOOL;
 use crate::failure::{broken, failed_midway};
 
 #[derive(Debug, Deserialize)]

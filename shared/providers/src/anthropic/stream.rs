@@ -23,7 +23,7 @@ enum Event {
     },
     ContentBlockDelta {
         index: u32,
-        delta: Delta,
+        delta: Addition,
     },
     MessageDelta {
         delta: End,
@@ -49,7 +49,7 @@ struct Start {
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Delta {
+enum Addition {
     TextDelta {
         text: String,
     },
@@ -125,22 +125,22 @@ impl Events {
         }
     }
 
-    fn goes_on(&self, index: u32, delta: Delta) -> ChatDelta {
+    fn goes_on(&self, index: u32, delta: Addition) -> ChatDelta {
         match (delta, self.begun.get(&index)) {
-            (Delta::TextDelta { .. }, _) if self.as_tool => ChatDelta::default(),
-            (Delta::TextDelta { text }, _) => ChatDelta { text, ..ChatDelta::default() },
-            (Delta::InputJsonDelta { partial_json }, Some(Begun::AnswerTool)) => {
+            (Addition::TextDelta { .. }, _) if self.as_tool => ChatDelta::default(),
+            (Addition::TextDelta { text }, _) => ChatDelta { text, ..ChatDelta::default() },
+            (Addition::InputJsonDelta { partial_json }, Some(Begun::AnswerTool)) => {
                 ChatDelta { text: partial_json, ..ChatDelta::default() }
             }
-            (Delta::InputJsonDelta { partial_json }, Some(Begun::Call(call))) => {
+            (Addition::InputJsonDelta { partial_json }, Some(Begun::Call(call))) => {
                 let call = ToolCallDelta { index: *call, arguments: partial_json, ..ToolCallDelta::default() };
                 ChatDelta { tool_calls: vec![call], ..ChatDelta::default() }
             }
-            (Delta::ThinkingDelta { thinking }, _) => ChatDelta { reasoning: thinking, ..ChatDelta::default() },
-            (Delta::SignatureDelta { signature }, _) => {
+            (Addition::ThinkingDelta { thinking }, _) => ChatDelta { reasoning: thinking, ..ChatDelta::default() },
+            (Addition::SignatureDelta { signature }, _) => {
                 ChatDelta { reasoning_signature: signature, ..ChatDelta::default() }
             }
-            (Delta::InputJsonDelta { .. }, None) | (Delta::Unknown, _) => ChatDelta::default(),
+            (Addition::InputJsonDelta { .. }, None) | (Addition::Unknown, _) => ChatDelta::default(),
         }
     }
 }

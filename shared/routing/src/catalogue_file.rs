@@ -40,7 +40,26 @@ struct File {
 
 /// Parses and checks.
 pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
-    let file: File = toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?;
+    check(toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?)
+}
+
+/// Parses and checks what [`to_json`] writes.
+pub fn parse_json(text: &str) -> Result<Catalogue, CatalogueError> {
+    check(serde_json::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?)
+}
+
+/// The catalogue as one text, for other processes.
+pub fn to_json(catalogue: &Catalogue) -> Result<String, CatalogueError> {
+    let file = File {
+        currency: catalogue.currency.clone(),
+        providers: catalogue.providers.values().cloned().collect(),
+        models: catalogue.models.values().cloned().collect(),
+        routes: catalogue.routes.values().cloned().collect(),
+    };
+    serde_json::to_string(&file).map_err(|error| CatalogueError::Syntax(error.to_string()))
+}
+
+fn check(file: File) -> Result<Catalogue, CatalogueError> {
     let mut faults = Vec::new();
     if file.currency.len() != 3 || !file.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
         faults.push(format!("currency {:?} is no ISO 4217 code such as \"EUR\"", file.currency));

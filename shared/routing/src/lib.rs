@@ -8,7 +8,7 @@ pub mod breaker;
 pub mod catalogue;
 pub mod catalogue_file;
 pub mod decide;
+pub mod period;
 pub mod price;
 pub mod request;
 pub mod retry;
-pub mod window;

@@ -1,15 +1,14 @@
-//! The health of all models as calls see it: written by the actor of each model, read without waiting.
+//! How deployments do, as this process sees it: written when a call ends, read by the next decision, neither waits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
-use orrery_types::UnixMillis;
-
-use orrery_routing::breaker::{Admission, Breaker};
+use orrery_routing::breaker::{Admission, Breaker, Outcome};
 use orrery_routing::catalogue::Catalogue;
 use orrery_routing::decide::ModelHealth;
+use orrery_types::UnixMillis;
+use parking_lot::Mutex;
 
 /// One cell for each model of the catalogue.
 #[derive(Debug, Default)]
@@ -17,7 +16,7 @@ pub struct Board(BTreeMap<String, Arc<Cell>>);
 
 #[derive(Debug, Default)]
 struct Cell {
-    breaker: ArcSwap<Breaker>,
+    breaker: Mutex<Breaker>,
     /// A call is under way to see whether the model has recovered.
     probing: AtomicBool,
 }
@@ -35,15 +34,16 @@ impl Drop for Permit {
 }
 
 impl Board {
-    /// All models unmeasured and healthy.
-    pub fn new(catalogue: &Catalogue) -> Self {
-        Self(catalogue.models.keys().map(|name| (name.clone(), Arc::default())).collect())
+    /// For a catalogue. Models that were there before keep what is known of them, the others are unmeasured and healthy.
+    pub fn new(catalogue: &Catalogue, before: Option<&Self>) -> Self {
+        let cell = |name: &String| before.and_then(|before| before.0.get(name)).cloned().unwrap_or_default();
+        Self(catalogue.models.keys().map(|name| (name.clone(), cell(name))).collect())
     }
 
     /// What decisions are made from.
     pub fn health(&self, now: UnixMillis) -> BTreeMap<String, ModelHealth> {
         let health = |cell: &Cell| {
-            let breaker = cell.breaker.load();
+            let breaker = *cell.breaker.lock();
             let unavailable = match breaker.admission(now) {
                 Admission::Open => None,
                 Admission::Probe if cell.probing.load(Ordering::Acquire) => Some("one call is probing it".to_owned()),
@@ -58,7 +58,7 @@ impl Board {
     /// Leave to call a model now; none while it rests or another call probes it.
     pub fn enter(&self, model: &str, now: UnixMillis) -> Option<Permit> {
         let Some(cell) = self.0.get(model) else { return Some(Permit(None)) };
-        match cell.breaker.load().admission(now) {
+        match cell.breaker.lock().admission(now) {
             Admission::Open => Some(Permit(None)),
             Admission::Resting { .. } => None,
             Admission::Probe => {
@@ -68,10 +68,25 @@ impl Board {
         }
     }
 
-    /// Takes over the state that a model's actor has reached.
-    pub(super) fn publish(&self, model: &str, breaker: Breaker) {
-        if let Some(cell) = self.0.get(model) {
-            cell.breaker.store(Arc::new(breaker));
+    /// A call to a model has ended.
+    pub fn ended(&self, model: &str, outcome: Outcome, now: UnixMillis) {
+        let Some(cell) = self.0.get(model) else { return };
+        let (before, after) = {
+            let mut breaker = cell.breaker.lock();
+            let before = breaker.admission(now);
+            *breaker = breaker.after(outcome, now);
+            (before, breaker.admission(now))
+        };
+        match (before, after) {
+            (Admission::Open | Admission::Probe, Admission::Resting { until }) => {
+                tracing::warn!(gen_ai.request.model = model, %until, "model rests after failures");
+            }
+            (Admission::Probe, Admission::Open) => {
+                tracing::info!(gen_ai.request.model = model, "model has recovered");
+            }
+            _ => return,
         }
+        let open = if matches!(after, Admission::Open) { 1.0 } else { 0.0 };
+        metrics::gauge!("orrery.router.model.healthy", "gen_ai.request.model" => model.to_owned()).set(open);
     }
 }

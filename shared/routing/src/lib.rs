@@ -4,11 +4,15 @@
 //! Whoever makes calls decides by these rules and the router's snapshot, so that a recorded decision can be replayed
 //! anywhere to the same result.
 
+pub mod bandit;
 pub mod breaker;
+pub mod canary;
 pub mod catalogue;
 pub mod catalogue_file;
 pub mod decide;
+pub mod draw;
 pub mod price;
 pub mod request;
 pub mod retry;
+pub mod statistics;
 pub mod window;

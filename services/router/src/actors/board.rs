@@ -50,7 +50,7 @@ impl Board {
                 Admission::Probe => None,
                 Admission::Resting { until } => Some(format!("it rests after failures until {until}")),
             };
-            ModelHealth { unavailable, latency_ms: breaker.latency_ms() }
+            ModelHealth { unavailable, latency_ms: breaker.latency_ms(), ..ModelHealth::default() }
         };
         self.0.iter().map(|(name, cell)| (name.clone(), health(cell))).collect()
     }

@@ -3,7 +3,8 @@
 use orrery_bus::CallContext;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{
-    Caller, Candidate, CatalogueModel, ChatInput, InvokeRequest, ModelInput, RouteDecision, SpendRow, model_input,
+    Caller, Candidate, CatalogueModel, ChatInput, InvokeRequest, Media, ModelInput, RouteDecision, SpendRow, Tool,
+    ToolCall, content_part, model_input,
 };
 use orrery_types::{PrincipalId, Sha256Digest, TenantId, UnixMillis};
 use prost::Message as _;
@@ -49,6 +50,7 @@ pub fn call(request: InvokeRequest, context: &CallContext, id: String) -> Result
         data_classes,
         purpose: request.purpose,
         cost_nanos_max: request.cost_nanos_max,
+        session: String::new(),
         size,
     };
     Ok(crate::calls::Call {
@@ -95,9 +97,7 @@ fn measure(input: &ModelInput) -> Result<(Capability, Option<String>, Size), Err
         Some(model_input::Kind::Chat(chat)) => {
             let items = count("messages", chat.messages.len(), MESSAGES_MAX)?;
             check_chat(chat)?;
-            let bytes = chat.messages.iter().map(|message| message.role.len() + message.content.len()).sum();
-            let size = Size { output_tokens: u64::from(chat.max_tokens), ..size(bytes, items) };
-            Ok((Capability::Chat, None, size))
+            Ok((Capability::Chat, None, chat_size(chat, items)))
         }
         Some(model_input::Kind::Embed(embed)) => {
             let items = count("texts", embed.texts.len(), TEXTS_MAX)?;
@@ -132,6 +132,41 @@ fn measure(input: &ModelInput) -> Result<(Capability, Option<String>, Size), Err
             let labels: usize = classify.labels.iter().map(|label| label.name.len() + label.description.len()).sum();
             Ok((Capability::Classify, None, size(classify.text.len() + labels, items)))
         }
+    }
+}
+
+/// All that a model reads as text counts byte for byte, whatever field it stands in, so that nothing is read unpaid.
+fn chat_size(chat: &ChatInput, messages: u64) -> Size {
+    let call = |call: &ToolCall| call.id.len() + call.name.len() + call.arguments_json.len();
+    let media = |media: &Media| {
+        media.data.len() + media.blob.as_ref().map_or(0, |blob| usize::try_from(blob.size_bytes).unwrap_or(usize::MAX))
+    };
+    let (mut bytes, mut images) = (0usize, 0u64);
+    for message in &chat.messages {
+        let texts = [&message.role, &message.content, &message.tool_call_id, &message.name, &message.reasoning];
+        bytes = bytes.saturating_add(texts.iter().map(|text| text.len()).sum::<usize>());
+        bytes = bytes.saturating_add(message.tool_calls.iter().map(call).sum::<usize>());
+        for part in &message.parts {
+            match &part.kind {
+                Some(content_part::Kind::Text(text)) => bytes = bytes.saturating_add(text.len()),
+                Some(content_part::Kind::Image(_)) => images += 1,
+                Some(content_part::Kind::Audio(it) | content_part::Kind::Document(it)) => {
+                    bytes = bytes.saturating_add(media(it));
+                }
+                None => {}
+            }
+        }
+    }
+    let tool = |tool: &Tool| tool.name.len() + tool.description.len() + tool.parameters_json.len();
+    bytes = bytes.saturating_add(chat.tools.iter().map(tool).sum::<usize>());
+    bytes = bytes.saturating_add(chat.response_format.as_ref().map_or(0, |it| it.name.len() + it.schema_json.len()));
+    Size {
+        text_bytes: wide(bytes),
+        items: messages + wide(chat.tools.len()),
+        output_tokens: u64::from(chat.max_tokens),
+        images_read: images,
+        choices: u64::from(chat.n),
+        ..Size::default()
     }
 }
 
@@ -171,14 +206,15 @@ pub fn decision(decision: &Decision, chosen: &str, attempts: u32) -> RouteDecisi
 
 /// A model as lists show it.
 pub fn model(catalogue: &Catalogue, model: &Model, healthy: bool) -> CatalogueModel {
+    let price = model.price.at(UnixMillis::now());
     CatalogueModel {
         name: model.name.clone(),
         provider: model.provider.clone(),
         location: catalogue.location_of(model).as_str().to_owned(),
         capabilities: model.capabilities.iter().map(ToString::to_string).collect(),
         data_classes: model.data_classes.clone(),
-        input_nanos_per_token: model.price.input_token,
-        output_nanos_per_token: model.price.output_token,
+        input_nanos_per_token: price.input_token,
+        output_nanos_per_token: price.output_token,
         created: model.created,
         healthy,
     }

@@ -16,7 +16,7 @@ use super::{Call, Router};
 use crate::bus::convert;
 use crate::store::{Entry, KeptReply};
 use orrery_providers::Answer;
-use orrery_routing::decide::Decision;
+use orrery_routing::decide::{self, Decision};
 use orrery_routing::price::Quantities;
 use orrery_routing::window::Window;
 
@@ -48,7 +48,7 @@ impl Router {
         let now = UnixMillis::now();
         self.report_answered(taken.model, now.since(taken.began));
         let used = quantities(&answer.usage);
-        let cost = used.cost(taken.model);
+        let cost = used.cost(taken.model, call.started);
         let took = now.since(call.started);
         let usage = Usage { cost_nanos: cost.get(), duration_ms: millis(took), ..answer.usage };
         let decision = convert::decision(&plan.decision, &taken.model.name, course.attempts);
@@ -79,7 +79,7 @@ impl Router {
         used: Quantities,
         error: Error,
     ) -> Error {
-        let cost = used.cost(taken.model);
+        let cost = used.cost(taken.model, call.started);
         let took = UnixMillis::now().since(call.started);
         let window = taken.reservation.window();
         let end = End { outcome: error.code.as_str(), window, answer: None, used, cost, took, reply: None };
@@ -111,7 +111,7 @@ impl Router {
     async fn write(&self, call: &Call, plan: &Plan, course: &Course, end: End<'_>) -> Result<Nanos, Error> {
         measure(call, course, &end);
         let at = UnixMillis::now();
-        let decision_inputs = serde_json::to_string(&plan.inputs).map_err(|error| Error::internal(&error))?;
+        let decision_inputs = decide::record(&plan.inputs, &self.catalogue).map_err(|error| Error::internal(&error))?;
         let record = AuditRecord {
             id: format!("{SERVICE}-{}", call.id),
             tenant: call.facts.tenant.clone(),
@@ -224,6 +224,10 @@ fn quantities(usage: &Usage) -> Quantities {
         output_tokens: usage.output_tokens,
         pages: usage.pages,
         audio_ms: usage.audio_ms,
+        cached_input_tokens: usage.cached_input_tokens,
+        cache_write_tokens: usage.cache_write_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
+        images: usage.images,
     }
 }
 

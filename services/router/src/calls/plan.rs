@@ -8,6 +8,7 @@ use orrery_policy::{ModelAccess, ModelFacts};
 use super::{Call, Router};
 use orrery_routing::catalogue::Model;
 use orrery_routing::decide::{Decision, Inputs, PolicyAnswer, decide};
+use orrery_routing::statistics::Statistics;
 
 /// A decision and what it was made from.
 #[derive(Debug)]
@@ -25,13 +26,16 @@ impl Router {
             .collect::<Result<BTreeMap<_, _>, Error>>()?;
         let inputs = Inputs {
             id: call.id.clone(),
+            at: call.started,
+            seed: rand::random(),
             facts: call.facts.clone(),
             health: self.board.health(call.started),
             policies,
             policy_digest: self.policies.digest(),
             catalogue_digest: self.catalogue.digest,
+            statistics_revision: 0,
         };
-        let decision = decide(&self.catalogue, &inputs);
+        let decision = decide(&self.catalogue, &Statistics::default(), &inputs);
         Ok(Plan { inputs, decision })
     }
 

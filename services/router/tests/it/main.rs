@@ -5,7 +5,6 @@ mod budgets;
 mod calls;
 mod catalogue;
 mod contract;
-mod decisions;
 mod inference;
 mod openai_server;
 mod policies;

@@ -16,6 +16,7 @@ use crate::budget::Reservation;
 use orrery_providers::{Order, Provider};
 use orrery_routing::breaker::Outcome;
 use orrery_routing::catalogue::Model;
+use orrery_routing::catalogue::route::Retry;
 use orrery_routing::decide::{Candidate, Decision, Dropped};
 use orrery_routing::price;
 use orrery_routing::retry::{self, Failure, Next, Standing};
@@ -129,8 +130,14 @@ impl Router {
             let now = UnixMillis::now();
             self.report_failure(model, &error, now.since(began));
             tracing::warn!(%error, error.code = %error.code, gen_ai.request.model = model.name, attempt = course.attempts, "attempt failed");
-            let standing =
-                Standing { attempts: course.attempts, attempts_here, another, remaining: call.deadline.since(now) };
+            let standing = Standing {
+                attempts: course.attempts,
+                attempts_here,
+                attempts_max: Retry::default().attempts,
+                may_retry: true,
+                another,
+                remaining: call.deadline.since(now),
+            };
             match retry::next(failure(&error), standing, rand::random()) {
                 Next::Again(delay) => {
                     tokio::select! {

@@ -1,6 +1,12 @@
 //! What decisions know of the past: one value, published now and then by whoever measures, and named by its revision in
 //! the record of each decision. Whole numbers only, so that it reads back from JSON exactly as it was.
 
+mod rolling;
+mod sketch;
+
+pub use rolling::{Rolling, Sample, Span, Summary};
+pub use sketch::{OtherAccuracy, Sketch};
+
 use std::collections::BTreeMap;
 
 use orrery_types::Nanos;

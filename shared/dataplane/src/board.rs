@@ -49,8 +49,9 @@ impl Board {
                 Admission::Probe if cell.probing.load(Ordering::Acquire) => Some("one call is probing it".to_owned()),
                 Admission::Probe => None,
                 Admission::Resting { until } => Some(format!("it rests after failures until {until}")),
+                Admission::Cooling { until } => Some(format!("its provider asked for a pause until {until}")),
             };
-            ModelHealth { unavailable, latency_ms: breaker.latency_ms() }
+            ModelHealth { unavailable, latency_ms: breaker.latency_ms(), ..ModelHealth::default() }
         };
         self.0.iter().map(|(name, cell)| (name.clone(), health(cell))).collect()
     }
@@ -60,7 +61,7 @@ impl Board {
         let Some(cell) = self.0.get(model) else { return Some(Permit(None)) };
         match cell.breaker.lock().admission(now) {
             Admission::Open => Some(Permit(None)),
-            Admission::Resting { .. } => None,
+            Admission::Resting { .. } | Admission::Cooling { .. } => None,
             Admission::Probe => {
                 let taken = cell.probing.compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire);
                 taken.is_ok().then(|| Permit(Some(cell.clone())))
@@ -78,7 +79,7 @@ impl Board {
             (before, breaker.admission(now))
         };
         match (before, after) {
-            (Admission::Open | Admission::Probe, Admission::Resting { until }) => {
+            (Admission::Open | Admission::Probe, Admission::Resting { until } | Admission::Cooling { until }) => {
                 tracing::warn!(gen_ai.request.model = model, %until, "model rests after failures");
             }
             (Admission::Probe, Admission::Open) => {

@@ -3,7 +3,7 @@
 use orrery_bus::CallContext;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{
-    Caller, ChatInput, ChatMessage, ContentPart, InvokeRequest, ModelInput, Tool, ToolCall, content_part, model_input,
+    Caller, ChatInput, InvokeRequest, Media, ModelInput, Tool, ToolCall, content_part, model_input,
 };
 use orrery_routing::catalogue::Capability;
 use orrery_routing::request::{RequestFacts, Size};
@@ -52,6 +52,7 @@ pub fn accept(request: InvokeRequest, context: &CallContext) -> Result<Call, Err
         data_classes,
         purpose: request.purpose,
         cost_nanos_max: request.cost_nanos_max,
+        session: request.session,
         size,
     };
     Ok(Call {
@@ -63,7 +64,6 @@ pub fn accept(request: InvokeRequest, context: &CallContext) -> Result<Call, Err
         input,
         key: context.idempotency_key.clone().filter(|key| !key.is_empty()),
         request_digest,
-        session: request.session,
         deadline: context.deadline,
         started: UnixMillis::now(),
     })
@@ -100,8 +100,7 @@ fn measure(input: &ModelInput) -> Result<(Capability, Option<String>, Size), Err
         Some(model_input::Kind::Chat(chat)) => {
             let items = count("messages", chat.messages.len(), MESSAGES_MAX)?;
             check_chat(chat)?;
-            let size = Size { output_tokens: u64::from(chat.max_tokens), ..size(chat_bytes(chat), items) };
-            Ok((Capability::Chat, None, size))
+            Ok((Capability::Chat, None, chat_size(chat, items)))
         }
         Some(model_input::Kind::Embed(embed)) => {
             let items = count("texts", embed.texts.len(), TEXTS_MAX)?;
@@ -139,28 +138,39 @@ fn measure(input: &ModelInput) -> Result<(Capability, Option<String>, Size), Err
     }
 }
 
-/// All that a tokenizer sees: texts, tools, calls. Images and sound are counted as the bytes that they have.
-fn chat_bytes(chat: &ChatInput) -> usize {
-    let part = |part: &ContentPart| match &part.kind {
-        None => 0,
-        Some(content_part::Kind::Text(text)) => text.len(),
-        Some(
-            content_part::Kind::Image(media) | content_part::Kind::Audio(media) | content_part::Kind::Document(media),
-        ) => media.data.len() + media.url.len(),
-    };
+/// All that a model reads as text counts byte for byte, whatever field it stands in, so that nothing is read unpaid.
+fn chat_size(chat: &ChatInput, messages: u64) -> Size {
     let call = |call: &ToolCall| call.id.len() + call.name.len() + call.arguments_json.len();
-    let message = |message: &ChatMessage| {
-        message.role.len()
-            + message.content.len()
-            + message.name.len()
-            + message.reasoning.len()
-            + message.tool_call_id.len()
-            + message.parts.iter().map(part).sum::<usize>()
-            + message.tool_calls.iter().map(call).sum::<usize>()
+    let media = |media: &Media| {
+        media.data.len() + media.blob.as_ref().map_or(0, |blob| usize::try_from(blob.size_bytes).unwrap_or(usize::MAX))
     };
+    let (mut bytes, mut images) = (0usize, 0u64);
+    for message in &chat.messages {
+        let texts = [&message.role, &message.content, &message.tool_call_id, &message.name, &message.reasoning];
+        bytes = bytes.saturating_add(texts.iter().map(|text| text.len()).sum::<usize>());
+        bytes = bytes.saturating_add(message.tool_calls.iter().map(call).sum::<usize>());
+        for part in &message.parts {
+            match &part.kind {
+                Some(content_part::Kind::Text(text)) => bytes = bytes.saturating_add(text.len()),
+                Some(content_part::Kind::Image(_)) => images += 1,
+                Some(content_part::Kind::Audio(it) | content_part::Kind::Document(it)) => {
+                    bytes = bytes.saturating_add(media(it));
+                }
+                None => {}
+            }
+        }
+    }
     let tool = |tool: &Tool| tool.name.len() + tool.description.len() + tool.parameters_json.len();
-    let schema = chat.response_format.as_ref().map_or(0, |format| format.schema_json.len());
-    chat.messages.iter().map(message).sum::<usize>() + chat.tools.iter().map(tool).sum::<usize>() + schema
+    bytes = bytes.saturating_add(chat.tools.iter().map(tool).sum::<usize>());
+    bytes = bytes.saturating_add(chat.response_format.as_ref().map_or(0, |it| it.name.len() + it.schema_json.len()));
+    Size {
+        text_bytes: wide(bytes),
+        items: messages + wide(chat.tools.len()),
+        output_tokens: u64::from(chat.max_tokens),
+        images_read: images,
+        choices: u64::from(chat.n),
+        ..Size::default()
+    }
 }
 
 fn check_chat(chat: &ChatInput) -> Result<(), Error> {

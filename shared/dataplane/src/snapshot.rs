@@ -6,6 +6,7 @@ use orrery_policy::{Bundle, PolicyError};
 use orrery_providers::{Registry, Setup, SetupError, registry};
 use orrery_routing::catalogue::Catalogue;
 use orrery_routing::catalogue_file::{self, CatalogueError};
+use orrery_routing::statistics::Statistics;
 
 use crate::board::Board;
 use crate::verdicts::Verdicts;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub catalogue: Catalogue,
     /// Where data may go.
     pub policies: Bundle,
+    /// What was measured.
+    pub statistics: Statistics,
     pub(crate) verdicts: Verdicts,
     pub(crate) providers: Registry,
     pub(crate) board: Board,
@@ -61,7 +64,8 @@ impl Snapshot {
             None => registry(&catalogue, setup)?,
         };
         let board = Board::new(&catalogue, before.map(|before| &before.board));
-        Ok(Self { verdicts: Verdicts::default(), providers, board, catalogue, policies })
+        let statistics = before.map(|before| before.statistics.clone()).unwrap_or_default();
+        Ok(Self { verdicts: Verdicts::default(), providers, board, catalogue, policies, statistics })
     }
 
     /// Whether a model takes calls now, as this process sees it.

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use orrery_types::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Capability, Catalogue, Location, Model, Provider, Route};
+use crate::catalogue::{Capability, Catalogue, Location, Model, Price, Provider, Route};
+
+mod routes;
 
 /// Names that callers use to leave the choice to the router.
 pub const AUTO: &str = "auto";
@@ -72,7 +74,7 @@ fn check(file: File) -> Result<Catalogue, CatalogueError> {
     let routes = by_name("route", file.routes, |route| &route.name, &mut faults);
     providers.values().for_each(|provider| check_provider(provider, &mut faults));
     models.values().for_each(|model| check_model(model, providers.get(&model.provider), &mut faults));
-    routes.values().for_each(|route| check_route(route, &models, &mut faults));
+    routes::check(&routes, &models, &mut faults);
     if !faults.is_empty() {
         return Err(CatalogueError::Faults(faults));
     }
@@ -136,24 +138,17 @@ fn check_model(model: &Model, provider: Option<&Provider>, faults: &mut Vec<Stri
     if model.limits.output_tokens > model.limits.context_tokens {
         faults.push(format!("model {name:?}: limits.output_tokens is above limits.context_tokens"));
     }
-    if model.price.input_token.max(model.price.output_token) > TOKEN_PRICE_NANOS_MAX {
+    faults.extend(model.price.faults().into_iter().map(|fault| format!("model {name:?}: {fault}")));
+    if let Some((of, _)) = model.quality.iter().find(|(_, quality)| !(0.0..=1.0).contains(*quality)) {
+        faults.push(format!("model {name:?}: quality of {of:?} must lie between 0 and 1"));
+    }
+    let dearest = |price: &Price| price.dearest().input_token.max(price.dearest().output_token);
+    if model.price.entries().iter().any(|price| dearest(price) > TOKEN_PRICE_NANOS_MAX) {
         faults.push(format!(
             "model {name:?}: a token above {TOKEN_PRICE_NANOS_MAX} nanos; prices are nano-units per token"
         ));
     }
     if provider.location == Location::External && (model.tenants.is_empty() || model.purposes.is_empty()) {
         faults.push(format!("model {name:?}: an external model names tenants and purposes that its agreement covers"));
-    }
-}
-
-fn check_route(route: &Route, models: &BTreeMap<String, Model>, faults: &mut Vec<String>) {
-    if models.contains_key(&route.name) {
-        faults.push(format!("route {:?} has the name of a model", route.name));
-    }
-    if route.models.is_empty() {
-        faults.push(format!("route {:?} lists no models", route.name));
-    }
-    for model in route.models.iter().filter(|model| !models.contains_key(*model)) {
-        faults.push(format!("route {:?}: there is no model {model:?}", route.name));
     }
 }

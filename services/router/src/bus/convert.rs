@@ -3,19 +3,21 @@
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{CatalogueModel, SpendRow};
 use orrery_routing::catalogue::{Catalogue, Model};
+use orrery_types::UnixMillis;
 
 use crate::store::SpendLine;
 
 /// A model as lists show it.
 pub fn model(catalogue: &Catalogue, model: &Model, healthy: bool) -> CatalogueModel {
+    let price = model.price.at(UnixMillis::now());
     CatalogueModel {
         name: model.name.clone(),
         provider: model.provider.clone(),
         location: catalogue.location_of(model).as_str().to_owned(),
         capabilities: model.capabilities.iter().map(ToString::to_string).collect(),
         data_classes: model.data_classes.clone(),
-        input_nanos_per_token: model.price.input_token,
-        output_nanos_per_token: model.price.output_token,
+        input_nanos_per_token: price.input_token,
+        output_nanos_per_token: price.output_token,
         created: model.created,
         healthy,
     }

@@ -150,6 +150,7 @@ async fn spend_is_told_by_task_and_by_model() {
 #[tokio::test]
 async fn a_decision_can_be_made_again_from_the_ledger() {
     use diesel::prelude::*;
+    use orrery_routing::statistics::Statistics;
     use orrery_routing::{catalogue_file, decide};
     diesel::table! { calls (id) { id -> Text, decision_inputs -> Text, } }
 
@@ -167,8 +168,7 @@ async fn a_decision_can_be_made_again_from_the_ledger() {
             None => tokio::task::yield_now().await,
         }
     };
-    let inputs: decide::Inputs = serde_json::from_str(&kept).unwrap();
-    let again = decide::decide(&catalogue_file::parse(&text).unwrap(), &inputs);
+    let again = decide::replay(&kept, &catalogue_file::parse(&text).unwrap(), &Statistics::default()).unwrap();
     assert_eq!(
         (again.policy_digest.to_string(), again.catalogue_digest.to_string()),
         (made.policy_digest, made.catalogue_digest)

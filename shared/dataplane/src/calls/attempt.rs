@@ -12,6 +12,7 @@ use orrery_routing::breaker::Outcome;
 use orrery_routing::catalogue::Model;
 use orrery_routing::decide::Candidate;
 use orrery_routing::price::{self, Quantities};
+use orrery_routing::request::RequestFacts;
 use orrery_routing::retry::{self, Failure, Next, Standing};
 use orrery_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
@@ -68,8 +69,7 @@ impl DataPlane {
         for (place, candidate) in candidates.iter().enumerate() {
             let Some(model) = snapshot.catalogue.models.get(&candidate.model) else { continue };
             let Some(provider) = snapshot.providers.get(&model.provider) else { continue };
-            let most = price::ceiling(&call.facts, model);
-            let most = amounts(&most, model);
+            let most = at_most(&call.facts, model, call.started);
             let now = UnixMillis::now();
             let hold = match self.budgets.reserve(&call.caller, &model.name, &most, now, call.deadline).await {
                 Ok(hold) => hold,
@@ -85,7 +85,7 @@ impl DataPlane {
                 return Err(error);
             }
             let another = place + 1 < candidates.len();
-            match self.try_one(call, snapshot, model, provider, another, course, left, &start).await {
+            match self.try_one(call, plan, model, provider, another, course, left, &start).await {
                 Ok((value, began, permit)) => return Ok(Taken { value, model, hold, began, permit }),
                 Err((error, next)) => {
                     self.budgets.release(hold);
@@ -104,7 +104,7 @@ impl DataPlane {
     async fn try_one<T, S, F>(
         &self,
         call: &Call,
-        snapshot: &Snapshot,
+        plan: &Plan,
         model: &Model,
         provider: &Arc<dyn Provider>,
         another: bool,
@@ -119,7 +119,7 @@ impl DataPlane {
         let mut attempts_here = 0;
         loop {
             let began = UnixMillis::now();
-            let Some(permit) = snapshot.board.enter(&model.name, began) else {
+            let Some(permit) = plan.snapshot.board.enter(&model.name, began) else {
                 let error = Error::new(ErrorCode::Unavailable, format!("{} rests after failures", model.name));
                 return Err((error.retry_after(Duration::from_secs(1)), Next::Fallback));
             };
@@ -137,10 +137,16 @@ impl DataPlane {
                 () = tokio::time::sleep(deadline.since(began)) => did_not_answer(model, deadline == call.deadline),
             };
             let now = UnixMillis::now();
-            report_failure(snapshot, model, &error, now.since(began));
+            report_failure(&plan.snapshot, model, &error, now.since(began));
             tracing::warn!(%error, error.code = %error.code, gen_ai.request.model = model.name, attempt = course.attempts, "attempt failed");
-            let standing =
-                Standing { attempts: course.attempts, attempts_here, another, remaining: call.deadline.since(now) };
+            let standing = Standing {
+                attempts: course.attempts,
+                attempts_here,
+                attempts_max: plan.decision.plan.retry.attempts,
+                may_retry: true,
+                another,
+                remaining: call.deadline.since(now),
+            };
             match retry::next(failure(&error), standing, rand::random()) {
                 Next::Again(delay) => {
                     tokio::select! {
@@ -155,12 +161,18 @@ impl DataPlane {
 }
 
 /// What quantities are worth in each kind of limit.
-pub(super) fn amounts(used: &Quantities, model: &Model) -> Amounts {
+pub(super) fn amounts(used: &Quantities, model: &Model, at: UnixMillis) -> Amounts {
     Amounts {
-        cost_nanos: used.cost(model).get(),
+        cost_nanos: used.cost(model, at).get(),
         tokens: used.input_tokens.saturating_add(used.output_tokens),
         requests: 1,
     }
+}
+
+/// The most that a call can use.
+fn at_most(facts: &RequestFacts, model: &Model, at: UnixMillis) -> Amounts {
+    let most = price::ceiling(facts, model);
+    Amounts { cost_nanos: price::ceiling_cost(facts, model, at).get(), ..amounts(&most, model, at) }
 }
 
 /// A model has answered.

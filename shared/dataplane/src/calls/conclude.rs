@@ -6,6 +6,7 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_proof::facts::{self, ModelCalled};
 use orrery_proto::v1::{CallRecord, Charge, InvokeReply, Usage};
 use orrery_routing::catalogue::Model;
+use orrery_routing::decide;
 use orrery_routing::price::Quantities;
 use orrery_types::{Sha256Digest, UnixMillis};
 use prost::Message as _;
@@ -79,7 +80,7 @@ impl DataPlane {
     ) -> Result<InvokeReply, Error> {
         let now = UnixMillis::now();
         report_answered(&plan.snapshot, taken.model, now.since(taken.began));
-        let used = amounts(&quantities(&answer.usage), taken.model);
+        let used = amounts(&quantities(&answer.usage), taken.model, call.started);
         let charges = self.budgets.settle(taken.hold, &used);
         let duration_ms = millis(now.since(call.started));
         let usage = Usage { cost_nanos: used.cost_nanos, duration_ms, ..answer.usage };
@@ -114,7 +115,7 @@ impl DataPlane {
         first_token_ms: u64,
         error: Error,
     ) -> Error {
-        let amounts = amounts(&used, taken.model);
+        let amounts = amounts(&used, taken.model, call.started);
         let charges = self.budgets.settle(taken.hold, &amounts);
         let usage = Usage {
             input_tokens: used.input_tokens,
@@ -179,7 +180,7 @@ impl DataPlane {
 }
 
 fn decision_json(plan: &Plan) -> Result<String, Error> {
-    serde_json::to_string(&plan.inputs).map_err(|error| Error::internal(&error))
+    decide::record(&plan.inputs, &plan.snapshot.catalogue).map_err(|error| Error::internal(&error))
 }
 
 fn model_called(call: &Call, plan: &Plan, course: &Course, end: &End<'_>) -> ModelCalled {
@@ -248,6 +249,10 @@ fn quantities(usage: &Usage) -> Quantities {
         output_tokens: usage.output_tokens,
         pages: usage.pages,
         audio_ms: usage.audio_ms,
+        cached_input_tokens: usage.cached_input_tokens,
+        cache_write_tokens: usage.cache_write_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
+        images: usage.images,
     }
 }
 

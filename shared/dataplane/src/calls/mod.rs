@@ -45,8 +45,6 @@ pub struct Call {
     pub key: Option<String>,
     /// Of the whole request, so that a key cannot be used for another one; empty without a key.
     pub request_digest: String,
-    /// Calls of one session stay together where the route says so; may be empty.
-    pub session: String,
     /// After this nobody waits.
     pub deadline: UnixMillis,
     /// When it came.
@@ -112,13 +110,16 @@ impl DataPlane {
         let policies = snapshot.verdicts.of(&snapshot.policies, &snapshot.catalogue, &call.facts)?;
         let inputs = Inputs {
             id: call.id.clone(),
+            at: call.started,
+            seed: rand::random(),
             facts: call.facts.clone(),
             health: snapshot.board.health(call.started),
             policies: policies.as_ref().clone(),
             policy_digest: snapshot.policies.digest(),
             catalogue_digest: snapshot.catalogue.digest,
+            statistics_revision: snapshot.statistics.revision,
         };
-        let decision = decide(&snapshot.catalogue, &inputs);
+        let decision = decide(&snapshot.catalogue, &snapshot.statistics, &inputs);
         Ok(Plan { snapshot, inputs, decision })
     }
 

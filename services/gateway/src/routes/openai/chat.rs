@@ -2,7 +2,6 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use orrery_bus::verbs;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{ChatOutput, InvokeReply, Usage, model_input, model_output};
 use serde::Serialize;
@@ -10,8 +9,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::chat_request::ChatRequest;
-use super::{COST_HEADER, MODEL_HEADER, answered_by, chat_stream, invocation, unix_seconds};
+use super::{chat_stream, unix_seconds};
 use crate::http::{Answer, Call, Failure, Gateway, body};
+use crate::models;
 
 /// A whole answer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,13 +69,13 @@ impl From<Usage> for UsageObject {
     responses((status = 200, content((ChatCompletion = "application/json"), (String = "text/event-stream")))))]
 pub async fn complete(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
     let chat: ChatRequest = body::json(&gateway, &request, payload).await?;
-    let invoke = invocation(&gateway, &call, &request, &chat.model, model_input::Kind::Chat(chat.input()?))?;
+    let invoke = models::invocation(&gateway, &call, &request, &chat.model, model_input::Kind::Chat(chat.input()?))?;
     if chat.stream == Some(true) {
-        let frames = gateway.bus.call_stream(verbs::router::STREAM, &call.model_context(), &invoke).await?;
+        let frames = gateway.models.stream(&call, invoke).await?;
         return chat_stream::answer(frames, chat.model.clone(), chat.include_usage()).await;
     }
-    let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
-    let (model, output) = (answered_by(&reply), chat_output(&reply)?);
+    let reply = gateway.models.invoke(&call, invoke).await?;
+    let output = chat_output(&reply)?;
     let usage = reply.usage.unwrap_or_default();
     let message = AnswerMessage { role: "assistant", content: output.text, refusal: None };
     let choice =
@@ -88,10 +88,9 @@ pub async fn complete(gateway: Data<Gateway>, call: Call, request: HttpRequest, 
         choices: vec![choice],
         usage: usage.into(),
     };
-    Ok(HttpResponse::Ok()
-        .insert_header((COST_HEADER, usage.cost_nanos.to_string()))
-        .insert_header((MODEL_HEADER, model))
-        .json(completion))
+    let mut response = HttpResponse::Ok();
+    models::told(&mut response, &reply);
+    Ok(response.json(completion))
 }
 
 /// The chat in a reply.

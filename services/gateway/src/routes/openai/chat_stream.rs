@@ -7,7 +7,6 @@ use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Bytes;
 use futures::{StreamExt as _, stream};
-use orrery_bus::ReplyStream;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{InvokeFrame, InvokeReply, invoke_frame};
 use serde::Serialize;
@@ -16,6 +15,7 @@ use super::chat::{UsageObject, completion_id, finish_reason};
 use super::unix_seconds;
 use crate::http::Failure;
 use crate::http::answer::Answer;
+use crate::models::ModelStream;
 
 #[derive(Debug, Serialize)]
 struct Chunk<'a> {
@@ -46,7 +46,7 @@ struct Delta {
 }
 
 /// Turns the router's frames into an answer. What fails before the first frame is an ordinary error.
-pub async fn answer(mut frames: ReplyStream<InvokeFrame>, model: String, include_usage: bool) -> Answer {
+pub async fn answer(mut frames: ModelStream, model: String, include_usage: bool) -> Answer {
     let first = match frames.next().await {
         Some(Ok(frame)) => frame,
         Some(Err(error)) => return Err(error.into()),

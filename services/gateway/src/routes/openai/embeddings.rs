@@ -4,7 +4,6 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use orrery_bus::verbs;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{EmbedInput, EmbedOutput, InvokeReply, model_input, model_output};
 use serde::{Deserialize, Serialize};
@@ -13,8 +12,8 @@ use utoipa::ToSchema;
 
 use super::chat::model_name;
 use super::parameters::refuse_unsupported;
-use super::{COST_HEADER, MODEL_HEADER, answered_by, invocation};
 use crate::http::{Answer, Call, Failure, Gateway, body};
+use crate::models;
 
 const TEXTS_MAX: usize = 2048;
 
@@ -112,9 +111,8 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
     let texts = wanted.texts()?;
     let count = texts.len();
     let input = model_input::Kind::Embed(EmbedInput { texts, ..EmbedInput::default() });
-    let invoke = invocation(&gateway, &call, &request, &wanted.model, input)?;
-    let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
-    let model = answered_by(&reply);
+    let invoke = models::invocation(&gateway, &call, &request, &wanted.model, input)?;
+    let reply = gateway.models.invoke(&call, invoke).await?;
     let rows = rows(&reply, count)?;
     let dimensions = rows.first().map_or(0, Vec::len);
     if wanted.dimensions.is_some_and(|wanted| usize::try_from(wanted).ok() != Some(dimensions)) {
@@ -132,10 +130,9 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
         model: model_name(&reply.models, &wanted.model),
         usage: EmbeddingUsage { prompt_tokens: usage.input_tokens, total_tokens: usage.input_tokens },
     };
-    Ok(HttpResponse::Ok()
-        .insert_header((COST_HEADER, usage.cost_nanos.to_string()))
-        .insert_header((MODEL_HEADER, model))
-        .json(list))
+    let mut response = HttpResponse::Ok();
+    models::told(&mut response, &reply);
+    Ok(response.json(list))
 }
 
 fn rows(reply: &InvokeReply, count: usize) -> Result<Vec<Vec<f32>>, Failure> {

@@ -2,16 +2,15 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use orrery_bus::verbs;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{InvokeReply, ReadInput, model_input, model_output};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::subtitles::{Cue, srt, vtt};
-use super::{COST_HEADER, MODEL_HEADER, answered_by, invocation};
 use crate::http::multipart::{self, Form};
 use crate::http::{Answer, Call, Failure, Gateway, Upload};
+use crate::models;
 
 const FILE: &str = "file";
 
@@ -127,12 +126,11 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
         language: order.language.clone(),
         ..ReadInput::default()
     };
-    let invoke = invocation(&gateway, &call, &request, &order.model, model_input::Kind::Read(input))?;
-    let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
+    let invoke = models::invocation(&gateway, &call, &request, &order.model, model_input::Kind::Read(input))?;
+    let reply = gateway.models.invoke(&call, invoke).await?;
     let content = content(&reply)?;
     let mut response = HttpResponse::Ok();
-    response.insert_header((COST_HEADER, reply.usage.unwrap_or_default().cost_nanos.to_string()));
-    response.insert_header((MODEL_HEADER, answered_by(&reply)));
+    models::told(&mut response, &reply);
     let text = content.segments.iter().map(|segment| segment.text.trim()).collect::<Vec<_>>().join(" ");
     Ok(match order.format {
         Format::Json => response.json(Transcript { text }),

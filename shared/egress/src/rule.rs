@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 /// A name, a pattern of names, or a network.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum HostRule {
     /// `*`.

@@ -121,12 +121,27 @@ table! {
     "/v1/models" { GET Of(&[Developer, Admin]) => routes::openai::models::list; }
     "/v1/models/{model}" { GET Of(&[Developer, Admin]) => routes::openai::models::get; }
     "/v1/chat/completions" { POST Of(&[Developer, Admin]) => routes::openai::chat::complete; }
+    "/v1/completions" { POST Of(&[Developer, Admin]) => routes::openai::completions::create; }
+    "/v1/messages" { POST Of(&[Developer, Admin]) => routes::anthropic::messages::create; }
+    "/v1/messages/count_tokens" { POST Of(&[Developer, Admin]) => routes::anthropic::count_tokens::count; }
     "/v1/embeddings" { POST Of(&[Developer, Admin]) => routes::openai::embeddings::create; }
     "/v1/audio/transcriptions" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::create; }
 }
 
 /// Paths under which errors have OpenAI's shape.
-const OPENAI: [&str; 4] = ["/v1/models", "/v1/chat/", "/v1/embeddings", "/v1/audio/"];
+const OPENAI: [&str; 9] = [
+    "/v1/models",
+    "/v1/chat/",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/moderations",
+    "/v1/images/",
+    "/v1/audio/",
+];
+/// The path under which they have Anthropic's.
+const ANTHROPIC: &str = "/v1/messages";
 
 /// Every route.
 pub fn routes() -> &'static [Route] {
@@ -161,7 +176,13 @@ impl Routed {
 
     /// The shape of errors.
     pub fn dialect(&self, path: &str) -> Dialect {
-        if OPENAI.iter().any(|prefix| path.starts_with(prefix)) { Dialect::OpenAi } else { Dialect::Orrery }
+        if path.starts_with(ANTHROPIC) {
+            Dialect::Anthropic
+        } else if OPENAI.iter().any(|prefix| path.starts_with(prefix)) {
+            Dialect::OpenAi
+        } else {
+            Dialect::Orrery
+        }
     }
 }
 

@@ -2,12 +2,12 @@
 //! never ignored in silence; what changes nothing about an answer may be sent and is not used.
 
 pub mod chat;
-mod chat_request;
-mod chat_stream;
+pub mod completions;
 pub mod embeddings;
 pub mod models;
 mod parameters;
 mod subtitles;
+mod tokens;
 pub mod transcriptions;
 
 use orrery_types::UnixMillis;

@@ -122,9 +122,16 @@ table! {
     "/v1/models/{model}" { GET Of(&[Developer, Admin]) => routes::openai::models::get; }
     "/v1/chat/completions" { POST Of(&[Developer, Admin]) => routes::openai::chat::complete; }
     "/v1/completions" { POST Of(&[Developer, Admin]) => routes::openai::completions::create; }
+    "/v1/responses" { POST Of(&[Developer, Admin]) => routes::openai::responses::create; }
     "/v1/messages" { POST Of(&[Developer, Admin]) => routes::anthropic::messages::create; }
     "/v1/messages/count_tokens" { POST Of(&[Developer, Admin]) => routes::anthropic::count_tokens::count; }
     "/v1/embeddings" { POST Of(&[Developer, Admin]) => routes::openai::embeddings::create; }
+    "/v1/rerank" { POST Of(&[Developer, Admin]) => routes::openai::rerank::create; }
+    "/v1/moderations" { POST Of(&[Developer, Admin]) => routes::openai::moderations::create; }
+    "/v1/images/generations" { POST Of(&[Developer, Admin]) => routes::openai::images::generate; }
+    "/v1/images/edits" { POST Of(&[Developer, Admin]) => routes::openai::images::edit; }
+    "/v1/images/variations" { POST Of(&[Developer, Admin]) => routes::openai::images::vary; }
+    "/v1/audio/translations" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::translate; }
     "/v1/audio/transcriptions" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::create; }
 }
 

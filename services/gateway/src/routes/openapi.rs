@@ -39,8 +39,10 @@ use crate::http::failure::{AnthropicErrorBody, ErrorBody, OpenAiErrorBody};
         audit::explain, audit::proof, audit::checkpoint, audit::export,
         spend::get, spend::set_budget, system::status,
         openai::models::list, openai::models::get, anthropic::messages::create, anthropic::count_tokens::count,
-        openai::chat::complete, openai::completions::create, openai::embeddings::create,
-        openai::transcriptions::create,
+        openai::chat::complete, openai::completions::create, openai::responses::create, openai::embeddings::create,
+        openai::transcriptions::create, openai::transcriptions::translate,
+        openai::rerank::create, openai::moderations::create, openai::images::generate, openai::images::edit,
+        openai::images::vary,
     ),
     components(schemas(ErrorBody, OpenAiErrorBody, AnthropicErrorBody)),
     modifiers(&Promises)

@@ -4,8 +4,12 @@
 pub mod chat;
 pub mod completions;
 pub mod embeddings;
+pub mod images;
 pub mod models;
+pub mod moderations;
 mod parameters;
+pub mod rerank;
+pub mod responses;
 mod subtitles;
 mod tokens;
 pub mod transcriptions;

@@ -73,7 +73,7 @@ pub struct ChoiceLogprobs {
 }
 
 /// How likely a token was.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LogprobContent {
     token: String,
     logprob: f32,
@@ -83,7 +83,7 @@ pub struct LogprobContent {
 }
 
 /// A token that was likely.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LogprobTop {
     token: String,
     logprob: f32,

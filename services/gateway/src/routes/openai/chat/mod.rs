@@ -9,7 +9,8 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use orrery_proto::v1::model_input;
 
-pub use answer::{ChatCompletion, UsageObject, finish_reason};
+pub use answer::{ChatCompletion, LogprobContent, UsageObject, finish_reason, logprob_content};
+pub use message::{detail, read_file};
 pub use request::{ChatRequest, StreamOptions};
 
 use crate::http::{Answer, Call, Gateway, body};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use orrery_egress::HostRule;
 use serde::Deserialize;
 
 /// Settings of the gateway. All have defaults.
@@ -29,6 +30,9 @@ pub struct GatewayConfig {
     /// Classes of the data in OpenAI-compatible calls that do not say otherwise. Default: `personal`, which stays on local
     /// models.
     pub direct_data_classes: Vec<String>,
+    /// Hosts whose files may be named in messages by an `https:` address, which the provider or the model's connector then
+    /// fetches: names, `*.name`, or public addresses and networks. Default: none; files come as `data:` URLs.
+    pub media_hosts: Vec<HostRule>,
 }
 
 impl Default for GatewayConfig {
@@ -43,6 +47,7 @@ impl Default for GatewayConfig {
             connections_max: 4096,
             event_streams_max: 1024,
             direct_data_classes: vec!["personal".to_owned()],
+            media_hosts: Vec::new(),
         }
     }
 }

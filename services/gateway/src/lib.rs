@@ -6,6 +6,7 @@ pub mod config;
 pub mod domain;
 mod error;
 mod http;
+mod models;
 mod routes;
 mod store;
 
@@ -19,6 +20,7 @@ use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::http::{Gateway, InFlight, Uploads};
+use crate::models::Models;
 use crate::store::ControlPlane;
 
 pub use crate::http::table::routes as registered_routes;
@@ -44,6 +46,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         Uploads::open(&folder, settings.uploads_max).map_err(|source| StartError::Uploads { folder, source })?;
     let gateway = Gateway {
         bus: context.bus.clone(),
+        models: Models::new(context.bus.clone()),
         config: settings,
         directory,
         keys: keys.handle(),

@@ -97,6 +97,23 @@ pub fn media_type(request: &HttpRequest) -> String {
 
 /// JSON by type, with the place of the fault.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Failure::invalid(format!("the body is not the JSON expected: {error}")))
+    // The path to a fault costs time, so it is looked for only where there is one.
+    if let Ok(read) = serde_json::from_slice(bytes) {
+        return Ok(read);
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let fault = match serde_path_to_error::deserialize(&mut reader) {
+        Ok(read) => return reader.end().map(|()| read).map_err(|fault| unreadable(&fault)),
+        Err(fault) => fault,
+    };
+    let path = fault.path().to_string();
+    let fault = fault.into_inner();
+    match path.as_str() {
+        "" | "." | "?" => Err(unreadable(&fault)),
+        _ => Err(Failure::param(&path, format!("{path} is not as expected: {fault}"))),
+    }
+}
+
+fn unreadable(fault: &serde_json::Error) -> Failure {
+    Failure::invalid(format!("the body is not the JSON expected: {fault}"))
 }

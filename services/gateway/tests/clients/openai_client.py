@@ -33,7 +33,7 @@ def main(base_url: str, key: str) -> None:
     expect(openai.APIError, "model_failed",
            lambda: list(client.chat.completions.create(model="smollm2", messages=broken, stream=True)))
     expect(openai.BadRequestError, "invalid_request",
-           lambda: client.chat.completions.create(model="smollm2", messages=said, n=2))
+           lambda: client.chat.completions.create(model="smollm2", messages=said, n=1000))
     expect(openai.AuthenticationError, "invalid_api_key", lambda: openai.OpenAI(
         base_url=base_url, api_key="sk-wrong", max_retries=0).models.list())
 

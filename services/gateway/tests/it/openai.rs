@@ -68,7 +68,7 @@ async fn errors_have_the_callers_shape() {
     let mut tools = chat("hi");
     tools["tools"] = json!([{"type": "function"}]);
     let (status, body) = post(tools).await;
-    assert_eq!((status, &body["error"]["param"]), (400, &json!("tools")), "{body}");
+    assert_eq!((status, &body["error"]["param"]), (400, &json!("tools[0].function")), "{body}");
     assert_eq!(body["error"]["type"], "invalid_request_error");
     // Before the first frame a streamed answer fails as a plain one does.
     let missing = json!({"model": "missing", "stream": true, "messages": [{"role": "user", "content": "x"}]});
@@ -78,7 +78,7 @@ async fn errors_have_the_callers_shape() {
     assert_eq!((status, &body["error"]["type"]), (404, &json!("invalid_request_error")), "{body}");
     let (status, body) = answer(world.http.get(format!("{}/v1/models", world.base)).send().await.unwrap()).await;
     assert_eq!((status, &body["error"]["code"]), (401, &json!("invalid_api_key")), "{body}");
-    let embed = json!({"model": "m", "input": [[1, 2]]});
+    let embed = json!({"model": "m", "input": [{"a": 1}]});
     let (status, body) = world.post("/v1/embeddings", &world.admin, &embed).await;
     assert_eq!((status, &body["error"]["param"]), (400, &json!("input")), "{body}");
 }

@@ -2,9 +2,8 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use orrery_bus::verbs;
 use orrery_errors::{Error, ErrorCode};
-use orrery_proto::v1::{CatalogueModel, ListModelsRequest};
+use orrery_proto::v1::CatalogueModel;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,9 +60,7 @@ impl From<CatalogueModel> for ModelObject {
 }
 
 async fn catalogue(gateway: &Gateway, call: &Call) -> Result<Vec<ModelObject>, Failure> {
-    let list = ListModelsRequest { caller: call.caller() };
-    let reply = gateway.bus.call(verbs::router::MODELS, &call.context(), &list).await?;
-    Ok(reply.models.into_iter().map(ModelObject::from).collect())
+    Ok(gateway.models.list(call).await?.into_iter().map(ModelObject::from).collect())
 }
 
 /// The models that may be named.

@@ -22,6 +22,9 @@ use crate::ticket::{Held, Lease, Ticket};
 /// Between looks at an answer that another process makes; each is twice as long as the one before.
 const POLL_MIN: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_millis(200);
+/// Reading on in a neighbourhood and the answers of the nearest are several operations of the store; all of them together
+/// take no longer than so many.
+const NEAR_DEADLINES: u32 = 3;
 
 /// Turns text into a vector, so that likeness of meaning is nearness.
 #[async_trait::async_trait]
@@ -100,7 +103,7 @@ impl Cache {
         Ok(Self(Arc::new(Inner { settings, store, flights, neighbours, embedder })))
     }
 
-    /// Looks for an answer. Takes no longer than the store's and the embedder's deadlines, except where somebody makes this
+    /// Looks for an answer. Takes no longer than a few of the store's deadlines and the embedder's, except where somebody makes this
     /// answer already: then up to `deadline` within the process and up to `Settings::lock_wait` across processes.
     pub async fn lookup(&self, question: &Question<'_>, deadline: UnixMillis) -> Lookup {
         if let Err(bypass) = admission::question(question) {
@@ -209,7 +212,9 @@ impl Cache {
     async fn lead(&self, asking: &Asking<'_>, seat: Seat<Shared>, generation: Option<String>) -> Lookup {
         let neighbour = self.neighbour(asking).await;
         if let Some(neighbour) = &neighbour
-            && let Some((reply, similarity)) = self.near(asking, neighbour).await
+            && let Ok(Some((reply, similarity))) =
+                tokio::time::timeout(self.0.settings.store_deadline * NEAR_DEADLINES, self.near(asking, neighbour))
+                    .await
         {
             let shared = Shared { reply: Arc::new(reply), similarity: Some(similarity) };
             seat.land(&shared);

@@ -108,12 +108,14 @@ pub(super) fn role(word: &str) -> Option<Role> {
         "she" | "her" | "hers" | "herself" => Person("she"),
         "they" | "them" | "their" | "theirs" | "themselves" => Person("they"),
 
+        "it" | "es" => Person("it"),
+
         "is" | "are" | "am" | "be" | "been" | "being" | "ist" | "sind" | "bin" => Be,
-        "a" | "an" | "the" | "my" | "our" | "mine" | "ours" | "this" | "that" | "these" | "those" | "there" | "it" | "its"
+        "a" | "an" | "the" | "my" | "our" | "mine" | "ours" | "this" | "that" | "these" | "those" | "there" | "its"
         | "do" | "does" | "to" | "of" | "for" | "in" | "on" | "at" | "and" | "as" | "than" | "so" | "please" | "thanks"
         | "really" | "actually" | "exactly" | "hi" | "hello" | "hey" | "der" | "die" | "das" | "den" | "dem" | "des"
         | "ein" | "eine" | "einen" | "einem" | "einer" | "eines" | "mein" | "meine" | "meinen" | "meinem" | "meiner"
-        | "unser" | "unsere" | "es" | "und" | "im" | "bei" | "auf" | "für" | "als" | "bitte" | "hallo" | "denn" => Filler,
+        | "unser" | "unsere" | "und" | "im" | "bei" | "auf" | "für" | "als" | "bitte" | "hallo" | "denn" => Filler,
         _ => return None,
     })
 }

@@ -86,7 +86,7 @@ impl Meaning {
             return self.subjects.push(Subject::Name(text.to_owned()));
         }
         let participle = inflection::is_participle(text);
-        if being && participle && !self.subjects.is_empty() {
+        if being && participle {
             self.passive = Some(self.subjects.len());
         }
         let forms = inflection::forms(text).iter().map(|form| lexicon::synonym(form).to_owned()).collect();
@@ -104,11 +104,21 @@ impl Meaning {
         ordered
     }
 
+    /// Whether its last verb says what is done to its subject.
+    pub fn is_passive(&self) -> bool {
+        self.passive.is_some()
+    }
+
+    /// Whether it says in so many words to what something is done.
+    pub fn names_who_suffers(&self) -> bool {
+        self.passive.is_some_and(|place| place > 0)
+    }
+
     /// Words of one kind of role, each with what it is said of.
     pub fn marks(&self, kind: impl Fn(Role) -> bool) -> Vec<(Role, Option<&Subject>)> {
         let of = |mark: &Mark| {
-            // What applies to the question as a whole is said of nothing in it.
-            let whole = matches!(mark.role, Role::Modality(_) | Role::Person(_));
+            // What applies to the question as a whole is said of nothing in it. Of a person the place says who acts.
+            let whole = matches!(mark.role, Role::Modality(_));
             (mark.role, if whole { None } else { self.subjects.get(mark.of) })
         };
         self.marks.iter().filter(|mark| kind(mark.role)).map(of).collect()

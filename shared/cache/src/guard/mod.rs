@@ -93,12 +93,25 @@ pub fn same_question(one: &str, other: &str) -> Result<(), Difference> {
     same_marks(&one, &other, Difference::Comparison, |role| matches!(role, Role::Comparison(_)))?;
     same_marks(&one, &other, Difference::Direction, |role| matches!(role, Role::Direction(_)))?;
     same_marks(&one, &other, Difference::Modality, |role| matches!(role, Role::Modality(_)))?;
-    same_marks(&one, &other, Difference::Person, |role| matches!(role, Role::Person(_)))?;
+    match (one.is_passive(), other.is_passive()) {
+        (true, false) => same_deed(&one, &other)?,
+        (false, true) => same_deed(&other, &one)?,
+        _ => same_marks(&one, &other, Difference::Person, |role| matches!(role, Role::Person(_)))?,
+    }
     let (one, other) = (one.in_order(), other.in_order());
     if !one.iter().zip(&other).all(|(one, other)| one.is(other)) {
         return Err(Difference::Order);
     }
     Ok(())
+}
+
+/// "Is X covered" is "does it cover X", as long as nobody is named who does it and X is named to whom it is done: "is it
+/// covered" is not "does it cover", nor "is she paid" "does she pay".
+fn same_deed(passive: &Meaning, active: &Meaning) -> Result<(), Difference> {
+    let nobody_else =
+        active.marks(|role| matches!(role, Role::Person(_))).iter().all(|(role, _)| *role == Role::Person("it"));
+    let named = passive.names_who_suffers() && passive.marks(|role| matches!(role, Role::Person(_))).is_empty();
+    if nobody_else && named { Ok(()) } else { Err(Difference::Person) }
 }
 
 /// The same words, said of the same, in the same order.

@@ -45,9 +45,18 @@ pub(super) fn pieces(text: &str) -> Vec<Piece> {
     let mut begins = true;
     for chunk in text.split_whitespace() {
         let body = chunk.trim_matches(is_punctuation);
-        if !body.is_empty() {
+        let (before, after) = chunk.split_once(body).unwrap_or_default();
+        let (starts, ends) = (body.starts_with(|c: char| c.is_numeric()), body.ends_with(|c: char| c.is_numeric()));
+        if starts && before.ends_with(['.', ',']) {
+            // A fraction of one.
+            pieces.push(Piece::Name(format!(".{body}")));
+        } else if !body.is_empty() {
             take(body, begins, &mut pieces);
             begins = false;
+        }
+        if ends && after.starts_with('!') {
+            // Perhaps a factorial.
+            pieces.push(Piece::Name("!".to_owned()));
         }
         begins |= chunk.ends_with(|c| matches!(c, '.' | '!' | '?' | ':'));
     }
@@ -65,7 +74,9 @@ fn plain_sign(c: char) -> char {
 fn is_punctuation(c: char) -> bool {
     matches!(
         c,
-        '.' | ','
+        '¿' | '¡'
+            | '.'
+            | ','
             | ';'
             | ':'
             | '!'

@@ -54,6 +54,13 @@ impl Gate {
                 self.count(Outcome::Answered { latency_ms: 0 });
                 return Asked::Answered(value);
             }
+            Ok(Err(error)) if !(error.is_io_error() || error.is_unrecoverable_error()) => {
+                // It is there and refuses, which costs no time: a key of another type, no memory left.
+                self.count(Outcome::Answered { latency_ms: 0 });
+                metrics::counter!("orrery.cache.store.failures", "operation" => operation).increment(1);
+                tracing::warn!(operation, %error, "the cache's store refuses; look at the message's cause in Redis");
+                return Asked::Unanswered;
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_elapsed) => format!("no answer within {} ms", deadline.as_millis()),
         };
@@ -99,6 +106,16 @@ mod tests {
         assert_eq!(opened, 1);
         let asked = gate.ask("test", Duration::from_secs(5), async { panic!("asked a store that rests") }).await;
         assert_eq!(asked, Asked::<()>::Unanswered);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_no_absence() {
+        let gate = Gate::default();
+        for _ in 0..20 {
+            let refuses = async { Err(redis::RedisError::from((redis::ErrorKind::UnexpectedReturnType, "a list"))) };
+            assert_eq!(gate.ask("test", Duration::from_secs(5), refuses).await, Asked::<()>::Unanswered);
+        }
+        assert_eq!(gate.ask("test", Duration::from_secs(5), async { Ok(7) }).await, Asked::Answered(7));
     }
 
     #[tokio::test]

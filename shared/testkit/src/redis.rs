@@ -30,6 +30,11 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The process, to pause it with SIGSTOP and continue it.
     pub fn process(&self) -> &Process {
         &self.process

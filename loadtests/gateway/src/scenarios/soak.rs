@@ -71,6 +71,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let (mut rows, mut soaked) = (Vec::new(), Vec::new());
     for target in systems.iter().flat_map(|system: &System| &system.targets) {
         let (it, own) = soak(target, connections, Duration::from_secs(options.soak_seconds)).await?;
+        say(format!("  {}: {} requests, {:.0} a second", it.system, it.requests, it.requests_per_s));
         soaked.push(it);
         rows.extend(own);
     }

@@ -7,9 +7,12 @@ mod media;
 mod structured;
 mod tokens;
 
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use orrery_bus::{Bus, verbs};
+use orrery_bus::{Bus, CallContext, verbs};
+use orrery_dataplane::{DataPlane, Follower, accept};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{
     CatalogueModel, ChatOutput, InvokeFrame, InvokeReply, InvokeRequest, ListModelsRequest, model_output,
@@ -27,25 +30,41 @@ use crate::http::{Call, Failure};
 pub type ModelStream = BoxStream<'static, Result<InvokeFrame, Error>>;
 
 /// The way to the models.
+///
+/// Calls are made in this process by the router's snapshot; by the router while there is none that can be used here, and
+/// those with an idempotency key, whose replies it keeps.
 #[derive(Debug, Clone)]
 pub struct Models {
     bus: Bus,
+    follower: Arc<Follower>,
 }
 
 impl Models {
-    /// Over the bus, through the router.
-    pub fn new(bus: Bus) -> Self {
-        Self { bus }
+    /// By the snapshots that are followed.
+    pub fn new(bus: Bus, follower: Arc<Follower>) -> Self {
+        Self { bus, follower }
+    }
+
+    fn plane(&self, context: &CallContext) -> Option<Arc<DataPlane>> {
+        self.follower.plane().filter(|_| context.idempotency_key.is_none())
     }
 
     /// One call with a whole answer.
     pub async fn invoke(&self, call: &Call, request: InvokeRequest) -> Result<InvokeReply, Failure> {
-        Ok(self.bus.call(verbs::router::INVOKE, &call.model_context(), &request).await?)
+        let context = call.model_context();
+        Ok(match self.plane(&context) {
+            Some(plane) => plane.invoke(accept(request, &context)?).await?,
+            None => self.bus.call(verbs::router::INVOKE, &context, &request).await?,
+        })
     }
 
     /// One call with a streamed answer.
     pub async fn stream(&self, call: &Call, request: InvokeRequest) -> Result<ModelStream, Failure> {
-        Ok(self.bus.call_stream(verbs::router::STREAM, &call.model_context(), &request).await?.boxed())
+        let context = call.model_context();
+        Ok(match self.plane(&context) {
+            Some(plane) => plane.stream(accept(request, &context)?).boxed(),
+            None => self.bus.call_stream(verbs::router::STREAM, &context, &request).await?.boxed(),
+        })
     }
 
     /// The models that the caller may name.

@@ -152,3 +152,40 @@ fn check_model(model: &Model, provider: Option<&Provider>, faults: &mut Vec<Stri
         faults.push(format!("model {name:?}: an external model names tenants and purposes that its agreement covers"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_catalogue_is_the_same_in_another_process() {
+        let text = r#"
+            currency = "EUR"
+            [[provider]]
+            name = "cloud"
+            kind = "openai"
+            location = "external"
+            base_url = "https://example.com/v1"
+            api_key = { store = "cloud" }
+            options = { organization = "x" }
+            [[model]]
+            name = "m"
+            provider = "cloud"
+            capabilities = ["chat"]
+            data_classes = ["public"]
+            tenants = ["*"]
+            purposes = ["*"]
+            quality = { chat = 0.7 }
+            price = [{ input_token = 1 }, { valid_from = "2026-01-01T00:00:00Z", input_token = 2 }]
+            [[route]]
+            name = "r"
+            models = ["m"]
+            strategy = "ordered"
+        "#;
+        let catalogue = parse(text).unwrap();
+        let elsewhere = parse_json(&to_json(&catalogue).unwrap()).unwrap();
+        assert_eq!(elsewhere, catalogue);
+        assert_eq!(elsewhere.digest, catalogue.digest);
+    }
+}

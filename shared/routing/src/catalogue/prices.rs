@@ -5,14 +5,14 @@ use std::fmt;
 use orrery_types::UnixMillis;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Prices in nano-units of the catalogue's currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Price {
     /// From when on it holds: RFC 3339 with an offset. Left out in the first entry, which holds from the beginning.
-    #[serde(deserialize_with = "moment")]
+    #[serde(deserialize_with = "moment", serialize_with = "as_written")]
     pub valid_from: UnixMillis,
     /// Per call.
     pub request: u64,
@@ -147,6 +147,10 @@ impl<'de> Deserialize<'de> for PriceList {
         }
         deserializer.deserialize_any(TableOrList)
     }
+}
+
+fn as_written<S: Serializer>(time: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
 }
 
 /// RFC 3339, written as TOML's own date or as a string.

@@ -111,7 +111,7 @@ pub struct Decision {
     /// Of the published statistics.
     #[serde(default)]
     pub statistics_revision: u64,
-    /// Those that may answer first, best first, then those with another role, then the dropped ones by name.
+    /// Those that may answer first, best first, then those with another role, then the dropped ones.
     pub candidates: Vec<Candidate>,
     /// How they are used.
     pub plan: Plan,

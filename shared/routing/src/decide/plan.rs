@@ -48,8 +48,8 @@ impl Survey<'_> {
                 stages.push(candidate.model.clone());
             }
         }
-        // Dropped ones stand last, by name.
-        candidates.sort_by(|a, b| a.dropped.is_some().cmp(&b.dropped.is_some()));
+        // Dropped ones stand last.
+        candidates.sort_by_key(|candidate| candidate.dropped.is_some());
         Course::Cascade(CascadePlan { stages, price_ceiling, cascade: cascade.clone() })
     }
 

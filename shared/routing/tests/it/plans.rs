@@ -64,7 +64,7 @@ fn a_canary_is_subject_to_policies_and_to_its_own_halt() {
     let new = halted.candidates.iter().find(|it| it.model == "new").unwrap();
     assert_eq!(new.dropped, Some(Dropped::NotAsked));
     assert!(new.reason.contains("50.0 % of its 100 calls failed"), "{}", new.reason);
-    assert_eq!(halted.plan.notes, [new.reason.clone()]);
+    assert_eq!(halted.plan.notes, std::slice::from_ref(&new.reason));
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! A server that speaks OpenAI's wire format over real HTTP/1.1, byte by byte, so that a test decides where a chunk ends
-//! and when a connection breaks.
+//! A server that speaks OpenAI's wire format, and those of Azure and Mistral where they differ, over real HTTP/1.1.
+
+pub mod answers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,29 +8,30 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::wire::{chunk, head, plain, read_request, until_closed};
+
+pub use crate::wire::Request;
 
 /// What the server does with a request.
 #[derive(Debug, Clone)]
 pub enum Script {
-    /// Answers chat and embeddings as OpenAI does, in pieces of one word where it streams.
+    /// Answers chat and embeddings as OpenAI does, in pieces of one word where it streams; other calls by `answers`.
     Says(&'static str),
     /// A status, headers and a body.
     Refuses(u16, Vec<(&'static str, String)>, String),
+    /// This body where it is asked for a whole answer, and these events where it is asked to stream.
+    Answers(Value, Vec<Value>),
     /// Exactly these bytes as the body of an event stream, in these parts; then the connection is closed.
     Streams(Vec<Vec<u8>>),
+    /// Exactly these bytes as the body of an event stream, in these parts, and its end.
+    StreamsWhole(Vec<Vec<u8>>),
     /// Reads and never answers.
     Hangs,
     /// Streams words for ever.
     Babbles,
-}
-
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub path: String,
-    pub headers: String,
-    pub body: Value,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct OpenaiServer {
     pub base_url: String,
     pub script: Arc<Mutex<Script>>,
     pub requests: Arc<Mutex<Vec<Request>>>,
+    /// Sent with each answer that does not refuse, for example what is left of a rate limit.
+    pub headers: Arc<Mutex<Vec<(&'static str, String)>>>,
     /// Connections that the client closed before the answer was complete.
     pub abandoned: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
@@ -48,24 +52,38 @@ impl Drop for OpenaiServer {
     }
 }
 
+/// What all connections share.
+#[derive(Clone)]
+struct Shared {
+    script: Arc<Mutex<Script>>,
+    requests: Arc<Mutex<Vec<Request>>>,
+    headers: Arc<Mutex<Vec<(&'static str, String)>>>,
+}
+
 impl OpenaiServer {
     pub async fn start(script: Script) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let (script, requests) = (Arc::new(Mutex::new(script)), Arc::default());
+        let shared = Shared { script: Arc::new(Mutex::new(script)), requests: Arc::default(), headers: Arc::default() };
         let abandoned: Arc<AtomicUsize> = Arc::default();
-        let (scripts, log, left) = (script.clone(), Arc::clone(&requests), Arc::clone(&abandoned));
+        let (given, left) = (shared.clone(), Arc::clone(&abandoned));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (scripts, log, left) = (scripts.clone(), Arc::clone(&log), Arc::clone(&left));
+                let (shared, left) = (given.clone(), Arc::clone(&left));
                 tokio::spawn(async move {
-                    if converse(stream, &scripts, &log).await.is_err() {
+                    if converse(stream, &shared).await.is_err() {
                         left.fetch_add(1, Ordering::SeqCst);
                     }
                 });
             }
         });
-        Self { base_url, script, requests, abandoned, task }
+        let Shared { script, requests, headers } = shared;
+        Self { base_url, script, requests, headers, abandoned, task }
+    }
+
+    /// Its address without `/v1`, where Azure's paths begin.
+    pub fn root(&self) -> &str {
+        self.base_url.strip_suffix("/v1").unwrap()
     }
 
     pub fn becomes(&self, script: Script) {
@@ -74,6 +92,11 @@ impl OpenaiServer {
 
     pub fn calls(&self) -> usize {
         self.requests.lock().len()
+    }
+
+    /// The newest request.
+    pub fn last(&self) -> Request {
+        self.requests.lock().last().unwrap().clone()
     }
 }
 
@@ -98,51 +121,49 @@ pub fn usage(input: u64, output: u64) -> Value {
 pub const DONE: &[u8] = b"data: [DONE]\n\n";
 
 /// An error means that the client left early.
-async fn converse(mut stream: TcpStream, script: &Mutex<Script>, log: &Mutex<Vec<Request>>) -> std::io::Result<()> {
+async fn converse(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let Some(request) = read_request(&mut stream).await else { return Ok(()) };
-    let script = script.lock().clone();
+    let script = shared.script.lock().clone();
+    let headers = shared.headers.lock().clone();
     let streamed = request.body["stream"] == json!(true);
-    let embedding = request.path.ends_with("/embeddings");
-    let texts = request.body["input"].as_array().map_or(0, Vec::len);
-    log.lock().push(request);
+    let other = answers::to(&request, &script);
+    shared.requests.lock().push(request);
     match script {
-        Script::Says(text) if embedding => {
-            // Out of order, as the interface allows, and not of unit length.
-            let data: Vec<Value> = (0..texts)
-                .rev()
-                .map(|at| json!({"object": "embedding", "index": at, "embedding": [3.0, 4.0 + at as f64]}))
-                .collect();
-            let body = json!({"object": "list", "model": text, "data": data, "usage": {"prompt_tokens": 3, "total_tokens": 3}});
-            plain(&mut stream, 200, &[], &body.to_string()).await
+        Script::Says(_) | Script::Answers(..) if other.is_some() => {
+            plain(&mut stream, 200, &headers, &other.unwrap().to_string()).await
         }
         Script::Says(text) if streamed => {
-            let mut parts: Vec<Vec<u8>> = text.split_inclusive(' ').map(|word| event(&delta(word))).collect();
-            let words = u64::try_from(parts.len()).unwrap();
-            parts.extend([event(&finish()), event(&usage(3, words)), DONE.to_vec()]);
-            head(&mut stream).await?;
-            for part in parts {
-                chunk(&mut stream, &part).await?;
-            }
-            stream.write_all(b"0\r\n\r\n").await
+            let words: Vec<Value> = text.split_inclusive(' ').map(delta).collect();
+            let count = u64::try_from(words.len()).unwrap();
+            events(&mut stream, &headers, words.into_iter().chain([finish(), usage(3, count)])).await
         }
         Script::Says(text) => {
             let words = text.split_whitespace().count();
             let body = json!({"id": "c1", "object": "chat.completion", "model": "m-2026",
                 "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
                 "usage": {"prompt_tokens": 3, "completion_tokens": words, "total_tokens": words + 3}});
-            plain(&mut stream, 200, &[], &body.to_string()).await
+            plain(&mut stream, 200, &headers, &body.to_string()).await
         }
+        Script::Answers(_, chunks) if streamed => events(&mut stream, &headers, chunks).await,
+        Script::Answers(whole, _) => plain(&mut stream, 200, &headers, &whole.to_string()).await,
         Script::Refuses(status, headers, body) => plain(&mut stream, status, &headers, &body).await,
         Script::Streams(parts) => {
-            head(&mut stream).await?;
+            head(&mut stream, &headers).await?;
             for part in parts {
                 chunk(&mut stream, &part).await?;
             }
             Ok(()) // no last chunk: the connection breaks
         }
+        Script::StreamsWhole(parts) => {
+            head(&mut stream, &headers).await?;
+            for part in parts {
+                chunk(&mut stream, &part).await?;
+            }
+            stream.write_all(b"0\r\n\r\n").await
+        }
         Script::Hangs => until_closed(&mut stream).await,
         Script::Babbles => {
-            head(&mut stream).await?;
+            head(&mut stream, &headers).await?;
             loop {
                 chunk(&mut stream, &event(&delta("word "))).await?;
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -151,61 +172,15 @@ async fn converse(mut stream: TcpStream, script: &Mutex<Script>, log: &Mutex<Vec
     }
 }
 
-async fn until_closed(stream: &mut TcpStream) -> std::io::Result<()> {
-    let mut rest = [0; 1];
-    match stream.read(&mut rest).await {
-        Ok(0) | Err(_) => Err(std::io::ErrorKind::BrokenPipe.into()),
-        Ok(_) => Ok(()),
+async fn events(
+    stream: &mut TcpStream,
+    headers: &[(&str, String)],
+    chunks: impl IntoIterator<Item = Value>,
+) -> std::io::Result<()> {
+    head(stream, headers).await?;
+    for value in chunks {
+        chunk(stream, &event(&value)).await?;
     }
-}
-
-async fn head(stream: &mut TcpStream) -> std::io::Result<()> {
-    let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
-    stream.write_all(head.as_bytes()).await
-}
-
-async fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
-    let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
-    framed.extend_from_slice(bytes);
-    framed.extend_from_slice(b"\r\n");
-    stream.write_all(&framed).await?;
-    stream.flush().await
-}
-
-async fn plain(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body: &str) -> std::io::Result<()> {
-    let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{extra}connection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await
-}
-
-async fn read_request(stream: &mut TcpStream) -> Option<Request> {
-    let mut bytes = Vec::new();
-    let (head_end, length) = loop {
-        let mut part = [0; 4096];
-        let read = stream.read(&mut part).await.ok()?;
-        if read == 0 {
-            return None;
-        }
-        bytes.extend_from_slice(&part[..read]);
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let length =
-                head.lines().find_map(|line| line.strip_prefix("content-length: "))?.trim().parse::<usize>().ok()?;
-            break (end + 4, length);
-        }
-    };
-    while bytes.len() < head_end + length {
-        let mut part = [0; 4096];
-        let read = stream.read(&mut part).await.ok()?;
-        bytes.extend_from_slice(&part[..read]);
-    }
-    let headers = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
-    let path = headers.split_whitespace().nth(1)?.to_owned();
-    let body = serde_json::from_slice(&bytes[head_end..]).ok()?;
-    Some(Request { path, headers, body })
+    chunk(stream, DONE).await?;
+    stream.write_all(b"0\r\n\r\n").await
 }

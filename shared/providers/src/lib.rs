@@ -10,11 +10,15 @@
 //! - What an order asks for and a kind cannot say in its dialect is refused by name, never left out in silence.
 
 mod assembly;
+mod azure;
 mod chat_stream;
 mod estimate;
 mod failure;
 mod local;
+mod mistral;
 mod openai;
+mod options;
+mod payloads;
 mod quota;
 mod registry;
 mod secrets;
@@ -30,7 +34,6 @@ use orrery_proto::v1::{ChatDelta, ModelIdentity, ModelInput, ModelOutput, Usage}
 use orrery_types::UnixMillis;
 
 pub use local::Local;
-pub use openai::Openai;
 pub use quota::Quota;
 pub use registry::{Registry, SetupError, kinds, provider, registry};
 pub use secrets::{LocalSecrets, SecretError, Secrets};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orrery_routing::catalogue::{Capability, Catalogue, Provider as Entry};
 
-use crate::{Local, Openai, Provider, Setup};
+use crate::{Local, Provider, Setup, azure, mistral, openai};
 
 /// The providers of a catalogue, by name.
 pub type Registry = BTreeMap<String, Arc<dyn Provider>>;
@@ -51,7 +51,9 @@ use Capability::{Chat, Classify, Embed, Extract, Image, Moderate, Read, Rerank, 
 
 const KINDS: &[Kind] = &[
     Kind { name: "local", capabilities: &[Chat, Embed, Read, Extract, Classify, Rerank], make: Local::make },
-    Kind { name: "openai", capabilities: &[Chat, Embed, Read, Translate, Moderate, Image], make: Openai::make },
+    Kind { name: "openai", capabilities: &[Chat, Embed, Read, Rerank, Translate, Moderate, Image], make: openai::make },
+    Kind { name: "azure", capabilities: &[Chat, Embed, Read, Translate, Image], make: azure::make },
+    Kind { name: "mistral", capabilities: &[Chat, Embed, Read, Moderate], make: mistral::make },
 ];
 
 /// All kinds.

@@ -4,3 +4,4 @@
 
 pub mod inference;
 pub mod openai;
+pub mod wire;

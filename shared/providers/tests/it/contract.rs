@@ -139,7 +139,16 @@ pub async fn made(
     base_url: Option<&str>,
     options: &[(&str, &str)],
 ) -> Result<Arc<dyn Provider>, SetupError> {
-    let nats = NatsServer::start().await.unwrap();
+    made_on(&NatsServer::start().await.unwrap(), kind, base_url, options).await
+}
+
+/// The same on a bus that goes on, with its object store.
+pub async fn made_on(
+    nats: &NatsServer,
+    kind: &str,
+    base_url: Option<&str>,
+    options: &[(&str, &str)],
+) -> Result<Arc<dyn Provider>, SetupError> {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
     std::fs::write(&key, format!("{KEY}\n")).unwrap();

@@ -35,7 +35,8 @@ def ask(client, content, **options):
 
 
 def messages(client):
-    answer = ask(client, "hello", system="be brief", temperature=0, stop_sequences=["#"], top_k=5, metadata={"user_id": "u"})
+    answer = ask(client, "hello", system="be brief", stop_sequences=["#"], metadata={"user_id": "u"},
+                 extra_body={"temperature": 0, "top_k": 5})
     assert answer.content[0].text == "You said: hello" and answer.stop_reason == "end_turn", answer
     assert (answer.usage.input_tokens, answer.usage.cache_read_input_tokens, answer.usage.output_tokens) == (4, 1, 2), answer
     assert answer._request_id and answer.model == "smollm2", answer
@@ -111,7 +112,7 @@ def counted(client):
 
 
 def errors(client, base_url):
-    expect(anthropic.BadRequestError, "invalid_request_error", lambda: ask(client, "x", temperature=2))
+    expect(anthropic.BadRequestError, "invalid_request_error", lambda: ask(client, "x", extra_body={"temperature": 2}))
     expect(anthropic.BadRequestError, "invalid_request_error", lambda: ask(
         client, "x", tools=[{"type": "web_search_20250305", "name": "web_search"}]))
     wrong = anthropic.Anthropic(base_url=base_url, api_key="sk-ant-wrong", max_retries=0)

@@ -16,8 +16,8 @@ pub struct GatewayConfig {
     pub bootstrap_key_file: Option<PathBuf>,
     /// Bytes of a request that carries files. Default: 100 MiB.
     pub upload_bytes_max: u64,
-    /// Bytes of any other request body, and of each text field of a form. Default: 4 MiB; at most 7 MiB, since a message
-    /// on the bus holds 8.
+    /// Bytes of any other request body, and of each text field of a form. Default: 7 MiB, which is also
+    /// the most, since a message on the bus holds 8.
     pub json_bytes_max: usize,
     /// Parts of a multipart body. Default: 32.
     pub parts_max: usize,
@@ -41,7 +41,7 @@ impl Default for GatewayConfig {
             bootstrap_tenant: "default".to_owned(),
             bootstrap_key_file: None,
             upload_bytes_max: 100 * 1024 * 1024,
-            json_bytes_max: 4 * 1024 * 1024,
+            json_bytes_max: JSON_BYTES_LIMIT,
             parts_max: 32,
             uploads_max: 32,
             connections_max: 4096,

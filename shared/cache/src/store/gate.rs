@@ -45,7 +45,7 @@ impl Gate {
         let admission = self.breaker.lock().admission(UnixMillis::now());
         let _probe = match admission {
             Admission::Open => None,
-            Admission::Resting { .. } => return Asked::Unanswered,
+            Admission::Resting { .. } | Admission::Cooling { .. } => return Asked::Unanswered,
             Admission::Probe if self.probing.swap(true, Ordering::AcqRel) => return Asked::Unanswered,
             Admission::Probe => Some(Probe(&self.probing)),
         };

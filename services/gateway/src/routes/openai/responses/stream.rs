@@ -4,9 +4,9 @@
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{ChatDelta, TokenLogprob, ToolCall, ToolCallDelta};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::super::chat::logprob_content;
+use super::super::chat::{LogprobContent, logprob_content};
 use super::answer::{Item, Part, ResponseObject, id};
 use crate::http::Failure;
 use crate::routes::streaming::{Ending, Events, Writer};
@@ -18,6 +18,29 @@ struct Event<T> {
     sequence_number: u64,
     #[serde(flatten)]
     data: T,
+}
+
+/// What an event tells of an item, and where that is; what it does not tell is left out.
+#[derive(Debug, Default, Serialize)]
+struct Told<'a> {
+    item_id: &'a str,
+    output_index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_index: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<Vec<LogprobContent>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
 }
 
 /// What kind of text an item is made of.
@@ -74,66 +97,65 @@ impl Items {
         let open = Open { kind, id: id(prefix), call, text: String::new(), logprobs: Vec::new() };
         let output_index = self.response.output.len();
         self.emit("response.output_item.added", json!({"output_index": output_index, "item": open.begun()}), out);
-        if let Some(part) = open.part(String::new(), Vec::new()) {
-            let added = json!({"item_id": open.id, "output_index": output_index, "content_index": 0, "part": part});
-            self.emit("response.content_part.added", added, out);
+        let part = open.part(String::new(), Vec::new());
+        if part.is_some() {
+            let told = Told { part, ..self.told(&open) };
+            self.emit("response.content_part.added", told, out);
         }
         self.open = Some(open);
     }
 
     fn more(&mut self, text: &str, logprobs: Vec<TokenLogprob>, out: &mut Events) {
-        let output_index = self.response.output.len();
-        let Some(open) = self.open.as_mut() else { return };
+        let Some(mut open) = self.open.take() else { return };
         open.text.push_str(text);
-        let mut data = json!({"item_id": open.id, "output_index": output_index, "delta": text});
-        if !matches!(open.kind, Kind::Called(_)) {
-            data["content_index"] = json!(0);
-        }
-        if open.kind == Kind::Said {
-            open.logprobs.extend(logprobs.iter().cloned());
-            data["logprobs"] = json!(logprob_content(logprobs));
-        }
+        open.logprobs.extend(logprobs.iter().cloned());
+        let mut told = Told { delta: Some(text), ..self.told(&open) };
         let kind = match open.kind {
             Kind::Thought => "response.reasoning_text.delta",
-            Kind::Said => "response.output_text.delta",
+            Kind::Said => {
+                told.logprobs = Some(logprob_content(logprobs));
+                "response.output_text.delta"
+            }
             Kind::Refused => "response.refusal.delta",
             Kind::Called(_) => "response.function_call_arguments.delta",
         };
-        self.emit(kind, data, out);
+        self.emit(kind, told, out);
+        self.open = Some(open);
     }
 
     fn close(&mut self, out: &mut Events) {
         let Some(open) = self.open.take() else { return };
-        let (output_index, item_id) = (self.response.output.len(), open.id.clone());
-        let place = json!({"item_id": item_id, "output_index": output_index, "content_index": 0});
-        let whole = |key: &str| {
-            let mut data = place.clone();
-            data[key] = Value::from(open.text.as_str());
-            data
-        };
+        let (told, text) = (self.told(&open), Some(open.text.as_str()));
         match open.kind {
-            Kind::Thought => self.emit("response.reasoning_text.done", whole("text"), out),
-            Kind::Refused => self.emit("response.refusal.done", whole("refusal"), out),
+            Kind::Thought => self.emit("response.reasoning_text.done", Told { text, ..told }, out),
+            Kind::Refused => self.emit("response.refusal.done", Told { refusal: text, ..told }, out),
             Kind::Said => {
-                let mut data = whole("text");
-                data["logprobs"] = json!(logprob_content(open.logprobs.clone()));
-                self.emit("response.output_text.done", data, out);
+                let logprobs = Some(logprob_content(open.logprobs.clone()));
+                self.emit("response.output_text.done", Told { text, logprobs, ..told }, out);
             }
             Kind::Called(_) => {
-                let data = json!({
-                    "item_id": item_id, "output_index": output_index, "name": open.call.name, "arguments": open.text,
-                });
-                self.emit("response.function_call_arguments.done", data, out);
+                let name = Some(open.call.name.as_str());
+                self.emit("response.function_call_arguments.done", Told { name, arguments: text, ..told }, out);
             }
         }
-        if let Some(part) = open.part(open.text.clone(), open.logprobs.clone()) {
-            let mut data = place;
-            data["part"] = json!(part);
-            self.emit("response.content_part.done", data, out);
+        let part = open.part(open.text.clone(), open.logprobs.clone());
+        if part.is_some() {
+            let told = Told { part, ..self.told(&open) };
+            self.emit("response.content_part.done", told, out);
         }
-        let item = open.whole();
+        let (output_index, item) = (self.response.output.len(), open.whole());
         self.emit("response.output_item.done", json!({"output_index": output_index, "item": item}), out);
         self.response.output.push(item);
+    }
+
+    /// Where an item is; the texts of calls have no parts.
+    fn told<'a>(&self, open: &'a Open) -> Told<'a> {
+        Told {
+            item_id: &open.id,
+            output_index: self.response.output.len(),
+            content_index: (!matches!(open.kind, Kind::Called(_))).then_some(0),
+            ..Told::default()
+        }
     }
 
     fn call(&mut self, part: ToolCallDelta, out: &mut Events) -> Result<(), Error> {
@@ -179,12 +201,15 @@ impl Open {
         }
     }
 
-    fn whole(self) -> Item {
+    fn whole(&self) -> Item {
         let part = self.part(self.text.clone(), self.logprobs.clone());
         match (self.kind, part) {
-            (Kind::Said | Kind::Refused, Some(part)) => Item::message(self.id, part),
-            (Kind::Thought, _) => Item::reasoning(self.id, self.text),
-            (_, _) => Item::call(self.id, ToolCall { arguments_json: self.text, ..self.call }),
+            (Kind::Said | Kind::Refused, Some(part)) => Item::message(self.id.clone(), part),
+            (Kind::Thought, _) => Item::reasoning(self.id.clone(), self.text.clone()),
+            (_, _) => {
+                let call = ToolCall { arguments_json: self.text.clone(), ..self.call.clone() };
+                Item::call(self.id.clone(), call)
+            }
         }
     }
 }

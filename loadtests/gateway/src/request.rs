@@ -26,9 +26,9 @@ impl Request {
     pub fn new(target: &Target, prompt: &str, streamed: bool) -> Self {
         let mut body =
             json!({"model": target.model, "messages": [{"role": "user", "content": prompt}], "max_tokens": 256});
-        if streamed {
-            body["stream"] = json!(true);
-            body["stream_options"] = json!({"include_usage": true});
+        if let (true, Some(fields)) = (streamed, body.as_object_mut()) {
+            fields.insert("stream".to_owned(), json!(true));
+            fields.insert("stream_options".to_owned(), json!({"include_usage": true}));
         }
         let (body, headers) = (body.to_string(), &target.headers);
         let bytes = format!(

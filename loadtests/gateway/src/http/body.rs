@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn chunks_are_put_together_and_trailers_dropped() {
         let body = Body::of(&header("Transfer-Encoding", "chunked")).unwrap();
-        let message = "5\r\nhello\r\nB;note=1\r\n wide\r\nworld\r\n0\r\nx: y\r\n\r\nHTTP";
+        let message = "5\r\nhello\r\nC;note=1\r\n wide\r\nworld\r\n0\r\nx: y\r\n\r\nHTTP";
         assert_eq!(read(body, message), ("hello wide\r\nworld".to_owned(), "HTTP".to_owned()));
         assert!(Body::of(&header("transfer-encoding", "gzip, chunked")).is_err());
     }

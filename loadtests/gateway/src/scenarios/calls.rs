@@ -18,6 +18,8 @@ use crate::systems::provider::Provider;
 use crate::systems::{System, Target};
 
 const MODEL: &str = "bench";
+/// No call within this, and none comes any more.
+const QUIET: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Serialize)]
 struct Results {
@@ -85,6 +87,16 @@ async fn audit(books: &Books, before: Spent, answered: u64, words: usize) -> any
     Ok(answered)
 }
 
+/// Waits until no call comes any more of those that were given up: they would be counted as another system's.
+async fn quiet(provider: &Provider) -> anyhow::Result<()> {
+    let mut calls = None;
+    while calls != Some(provider.facts().await?.calls) {
+        calls = Some(provider.facts().await?.calls);
+        tokio::time::sleep(QUIET).await;
+    }
+    Ok(())
+}
+
 /// Measures everything in turns; also how many calls Orrery answered.
 async fn turns(
     options: &Options,
@@ -119,6 +131,7 @@ async fn turns(
                 Err(error) if !matches!(cell.system, "orrery" | "direct") => {
                     say(format!("without {} from here on: {cell}: {error:#}", cell.system));
                     failed.insert(cell.system);
+                    quiet(provider).await?;
                 }
                 Err(error) => return Err(error.context(cell.to_string())),
             }

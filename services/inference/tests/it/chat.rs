@@ -166,7 +166,8 @@ async fn with_tools_at_will_the_answer_is_text_or_calls_but_never_half_a_call() 
             tool_choice: choice(mode, ""),
             temperature: Some(0.8),
             seed: Some(seed),
-            max_tokens: 300,
+            parallel_tool_calls: Some(false),
+            max_tokens: 100,
             ..asks("What is the weather in Galway? Call get_weather.")
         };
         let (reply, deltas) = streamed(&lane, input).await;

@@ -48,7 +48,7 @@ impl Answer {
         let rest = self.reader.as_mut().map(AnswerReader::finish).unwrap_or_default();
         self.add(rest, &mut delta);
         self.whole.finish_reason = match reason {
-            Some(FinishReason::Stop) if self.reader.as_ref().is_some_and(AnswerReader::has_calls) => "tool_calls",
+            Some(FinishReason::Stop) if self.reader.as_ref().is_some_and(AnswerReader::has_whole_calls) => "tool_calls",
             Some(FinishReason::Stop) => "stop",
             _ => "length",
         }
@@ -141,6 +141,16 @@ mod tests {
         assert_eq!((&whole.tool_calls[0].id, &whole.tool_calls[1].id), (&told[0].id, &told[2].id));
         assert!(told[0].id.starts_with("call_") && told[0].id.len() == 29 && told[0].id != told[2].id);
         assert_eq!(whole.text, "");
+    }
+
+    #[test]
+    fn a_call_that_is_cut_off_is_told_and_is_none_to_be_made() {
+        for (reason, told) in [(FinishReason::Stop, "stop"), (FinishReason::Length, "length")] {
+            let mut answer = Answer::new(0, true, false);
+            answer.token(&token("<tool_call>[{\"name\": \"f\", \"arguments\": {\"a\""), bytes);
+            let (_, whole) = answer.finish(Some(reason));
+            assert_eq!((whole.finish_reason.as_str(), whole.tool_calls[0].arguments_json.as_str()), (told, "{\"a\""));
+        }
     }
 
     #[test]

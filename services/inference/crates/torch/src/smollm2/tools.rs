@@ -179,9 +179,9 @@ impl AnswerReader {
         if self.state == State::Undecided && !held.is_empty() { vec![AnswerPart::Text(held)] } else { Vec::new() }
     }
 
-    /// Whether a call has begun.
-    pub fn has_calls(&self) -> bool {
-        self.calls > 0
+    /// Whether there are calls and none of them is cut off.
+    pub fn has_whole_calls(&self) -> bool {
+        self.calls > 0 && self.state == State::Header
     }
 
     /// True while there may be more to tell.
@@ -240,7 +240,7 @@ mod tests {
         let mut reader = AnswerReader::default();
         let mut parts: Vec<AnswerPart> = pieces.iter().flat_map(|piece| reader.push(piece)).collect();
         parts.extend(reader.finish());
-        (parts, reader.has_calls())
+        (parts, reader.has_whole_calls())
     }
 
     fn call(index: u32, name: &str) -> AnswerPart {
@@ -275,8 +275,8 @@ mod tests {
 
     #[test]
     fn a_call_that_is_cut_off_keeps_what_there_is() {
-        let (parts, has_calls) = read(&["<tool_call>[{\"name\": \"f\", \"arguments\": {\"a\": [1"]);
-        assert_eq!((parts, has_calls), (vec![call(0, "f"), arguments(0, "{\"a\": [1")], true));
+        let (parts, whole) = read(&["<tool_call>[{\"name\": \"f\", \"arguments\": {\"a\": [1"]);
+        assert_eq!((parts, whole), (vec![call(0, "f"), arguments(0, "{\"a\": [1")], false));
         assert_eq!(read(&["<tool_call>[{\"na"]), (Vec::new(), false));
     }
 

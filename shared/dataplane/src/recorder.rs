@@ -98,6 +98,10 @@ impl Shipper {
                 Err(error) => {
                     tracing::warn!(%error, "records of calls wait in the call log");
                     self.log.again();
+                    let log = self.log.clone();
+                    if let Err(error) = blocking(move || log.sync()).await {
+                        tracing::error!(%error, "the call log cannot be synced; a power cut may lose records of calls");
+                    }
                     tokio::time::sleep(RETRY).await;
                 }
             }

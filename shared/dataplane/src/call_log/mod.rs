@@ -1,7 +1,8 @@
 //! The call log: what this process is about to ask of providers and what came of it, on its own disk, until the router has
 //! it. Written before a provider is asked and before an answer leaves, so that a process that dies, or a router that is
-//! away, loses no record of money spent. Appending is a copy into the page cache; it survives the process at once, and the
-//! machine once synced, which happens every few milliseconds behind the callers.
+//! away, loses no record of money spent. Appending is a copy into the page cache, which survives the process. What a power
+//! cut can take is what was not sent yet, some milliseconds: the router commits durably. So the file is synced only while
+//! the router is away; each sync would hold up the appends of all calls for as long as the disk takes.
 //!
 //! - L-1: a record is in the log, or with the router, before the answer leaves.
 //! - L-2: what begins and does not end in one life of the process is recorded as in doubt in the next, at the most that it
@@ -16,7 +17,6 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use orrery_proto::v1::CallRecord;
 use parking_lot::Mutex;
@@ -26,8 +26,6 @@ use frame::Entry;
 
 /// A segment that is longer is closed; it goes once all in it was taken.
 const SEGMENT_BYTES_MAX: u64 = 16 << 20;
-/// What the machine can lose by a power cut.
-const SYNC_EVERY: Duration = Duration::from_millis(10);
 const CURSOR: &str = "cursor";
 
 /// Segment and byte within it.
@@ -37,7 +35,7 @@ type Position = (u64, u64);
 #[derive(Debug)]
 pub struct CallLog {
     folder: PathBuf,
-    writer: Arc<Mutex<Writer>>,
+    writer: Mutex<Writer>,
     reader: Mutex<Reader>,
     more: Notify,
 }
@@ -49,7 +47,6 @@ struct Writer {
     /// Calls under way, by where they began.
     open: Open,
     scratch: Vec<u8>,
-    dirty: bool,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +104,7 @@ impl CallLog {
         }
         let segment = segments.last().map_or(cursor.0, |last| last + 1).max(1);
         let file = Arc::new(create(folder, segment)?);
-        let mut writer = Writer { file, end: (segment, 0), open: Open::default(), scratch: Vec::new(), dirty: false };
+        let mut writer = Writer { file, end: (segment, 0), open: Open::default(), scratch: Vec::new() };
         for record in open.values() {
             writer.append(folder, |into| frame::ended(record, into))?;
         }
@@ -115,8 +112,7 @@ impl CallLog {
         let at = if first == cursor.0 { cursor } else { (first, 0) };
         let cursor = OpenOptions::new().create(true).write(true).truncate(false).open(folder.join(CURSOR))?;
         let reader = Reader { at, begun: HashMap::new(), file: None, cursor };
-        let writer = Arc::new(Mutex::new(writer));
-        keep_synced(&writer)?;
+        let writer = Mutex::new(writer);
         let log = Self { folder: folder.to_owned(), writer, reader: Mutex::new(reader), more: Notify::new() };
         log.more.notify_one();
         Ok(Arc::new(log))
@@ -174,6 +170,12 @@ impl CallLog {
         Ok(())
     }
 
+    /// Brings everything to the disk, for a time in which nothing can be sent. Blocks on it.
+    pub fn sync(&self) -> io::Result<()> {
+        let file = self.writer.lock().file.clone();
+        file.sync_data()
+    }
+
     /// What was handed out was not taken: it is handed out again.
     pub fn again(&self) {
         let mut reader = self.reader.lock();
@@ -198,7 +200,6 @@ impl Writer {
         // At its place and not at the end, so that a frame that was written in part is overwritten by the next.
         self.file.write_all_at(&self.scratch, at.1)?;
         self.end.1 += u64::try_from(self.scratch.len()).unwrap_or(u64::MAX);
-        self.dirty = true;
         Ok(at)
     }
 }
@@ -310,27 +311,6 @@ fn scan(folder: &Path, segment: u64, from: u64, mut seen: impl FnMut(Entry)) -> 
         rest = rest.get(length..).unwrap_or_default();
     }
     Ok(())
-}
-
-/// A thread, since syncing blocks. It ends with the log.
-fn keep_synced(writer: &Arc<Mutex<Writer>>) -> io::Result<()> {
-    let writer = Arc::downgrade(writer);
-    let work = move || {
-        while let Some(writer) = writer.upgrade() {
-            let file = {
-                let mut writer = writer.lock();
-                std::mem::take(&mut writer.dirty).then(|| writer.file.clone())
-            };
-            drop(writer);
-            if let Some(file) = file
-                && let Err(error) = file.sync_data()
-            {
-                tracing::error!(%error, "the call log cannot be synced; a power cut may lose records of calls");
-            }
-            std::thread::sleep(SYNC_EVERY);
-        }
-    };
-    std::thread::Builder::new().name("call-log-sync".to_owned()).spawn(work).map(drop)
 }
 
 #[cfg(test)]

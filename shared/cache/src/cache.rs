@@ -330,6 +330,7 @@ impl Cache {
     }
 }
 
+#[allow(clippy::large_enum_variant)] // moved once
 enum Across {
     Found(Entry),
     Go {

@@ -68,7 +68,9 @@ impl Ticket {
         let Some(held) = self.0.take() else { return false };
         let Held { seat, mut lease, generation, neighbour, expected, ttl, began, earlier: _ } = *held;
         if !admission::answer(expected, reply) {
-            seat.map(Seat::part);
+            if let Some(seat) = seat {
+                seat.part();
+            }
             return not_kept("not whole");
         }
         let reply = InvokeReply { decision: None, cache: String::new(), similarity: 0.0, ..reply.clone() };

@@ -97,7 +97,7 @@ fn everything_else_has_a_key_of_its_own() {
         strict,
     };
     let media = |change: fn(&mut Media)| {
-        let mut media = Media { media_type: "image/png".into(), data: vec![1, 2, 3].into(), ..Default::default() };
+        let mut media = Media { media_type: "image/png".into(), data: vec![1, 2, 3], ..Default::default() };
         change(&mut media);
         changed(|chat| chat.messages[0].parts = vec![part(content_part::Kind::Image(media))])
     };
@@ -146,7 +146,7 @@ fn everything_else_has_a_key_of_its_own() {
         tool(r#"{"a":[1,2]}"#),
         tool(r#"{"a":[2,1]}"#),
         media(|_| ()),
-        media(|media| media.data = vec![1, 2].into()),
+        media(|media| media.data = vec![1, 2]),
         media(|media| media.detail = "low".into()),
         media(|media| media.media_type = "image/jpeg".into()),
         media(|media| media.url = "https://example.org/".into()),

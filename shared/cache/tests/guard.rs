@@ -189,11 +189,14 @@ const DIFFERENT: &[(Difference, &str, &str)] = &[
     (Difference::Direction, "Is fire or theft covered?", "Is fire and theft covered?"),
     (Difference::Direction, "Am I covered while I drive?", "Am I covered if I drive?"),
     (Difference::Direction, "Zahle ich vor dem Unfall?", "Zahle ich nach dem Unfall?"),
+    (Difference::Direction, "Sieht der Hund die Katze?", "Sieht den Hund die Katze?"),
+    (Difference::Direction, "Kann der Mieter kündigen?", "Kann dem Mieter kündigen?"),
     // Whether it can, may, must, will
     (Difference::Modality, "Can I pay in cash?", "Must I pay in cash?"),
     (Difference::Modality, "Should I pay in cash?", "May I pay in cash?"),
     (Difference::Modality, "Can I pay in cash?", "Do I pay in cash?"),
     (Difference::Modality, "Will it be paid?", "Would it be paid?"),
+    (Difference::Modality, "I paid. Is it enough?", "I pay. Is it enough?"),
     (Difference::Modality, "What did I pay?", "What do I pay?"),
     (Difference::Modality, "Kann ich kündigen?", "Muss ich kündigen?"),
     // Who
@@ -202,6 +205,8 @@ const DIFFERENT: &[(Difference, &str, &str)] = &[
     (Difference::Person, "Is his car insured?", "Is her car insured?"),
     (Difference::Person, "Am I covered abroad?", "Is it covered abroad?"),
     (Difference::Person, "Does the landlord pay me?", "Does the landlord pay?"),
+    (Difference::Person, "Do you sell my data?", "Do you sell data?"),
+    (Difference::Person, "Is the dog mine?", "Is the dog?"),
     (Difference::Person, "Who covers it?", "Who does it cover?"),
     (Difference::Person, "Who pays him?", "Who does he pay?"),
     (Difference::Person, "Does he pay her?", "Does she pay him?"),
@@ -218,6 +223,7 @@ const DIFFERENT: &[(Difference, &str, &str)] = &[
     (Difference::Subject, "How do I change the address?", "How do I change the beneficiary?"),
     (Difference::Subject, "Is theft still covered?", "Is theft covered?"),
     (Difference::Subject, "Is the news covered?", "Is the new covered?"),
+    (Difference::Name, "What is an in-patient?", "What is a patient?"),
     (Difference::Subject, "Is surgery covered?", "Is cosmetic surgery covered?"),
     // The same words in another order
     (Difference::Order, "Does a landlord sue a plumber?", "Does a plumber sue a landlord?"),

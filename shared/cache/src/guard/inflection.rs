@@ -42,7 +42,7 @@ fn ends_hissing(stem: &str) -> bool {
 fn without_ending(stem: &str, forms: &mut Vec<String>) {
     let letters: Vec<char> = stem.chars().collect();
     let vowel = |c: &char| matches!(c, 'a' | 'e' | 'i' | 'o' | 'u' | 'y');
-    if !letters.iter().any(|c| vowel(c)) {
+    if !letters.iter().any(vowel) {
         return;
     }
     let (last, before) = (letters.last(), letters.iter().rev().nth(1));

@@ -88,6 +88,9 @@ impl Meaning {
         let participle = inflection::is_participle(text);
         if being && participle {
             self.passive = Some(self.subjects.len());
+        } else if participle {
+            // "I paid" is not "I pay".
+            self.mark(Role::Modality("past"));
         }
         let forms = inflection::forms(text).iter().map(|form| lexicon::synonym(form).to_owned()).collect();
         self.subjects.push(Subject::Word { exact: text.to_owned(), forms, participle });

@@ -11,9 +11,10 @@ mod inflection;
 mod lexicon;
 mod meaning;
 mod numbers;
+mod roles;
 mod words;
 
-use lexicon::Role;
+use lexicon::{Role, Whose};
 use meaning::{Meaning, Subject};
 
 /// Longer texts are not compared, in bytes.
@@ -98,6 +99,8 @@ pub fn same_question(one: &str, other: &str) -> Result<(), Difference> {
         (false, true) => same_deed(&other, &one)?,
         _ => same_marks(&one, &other, Difference::Person, |role| matches!(role, Role::Person(_)))?,
     }
+    own_is_determined(&one, &other)?;
+    own_is_determined(&other, &one)?;
     let (one, other) = (one.in_order(), other.in_order());
     if !one.iter().zip(&other).all(|(one, other)| one.is(other)) {
         return Err(Difference::Order);
@@ -112,6 +115,18 @@ fn same_deed(passive: &Meaning, active: &Meaning) -> Result<(), Difference> {
         active.marks(|role| matches!(role, Role::Person(_))).iter().all(|(role, _)| *role == Role::Person("it"));
     let named = passive.names_who_suffers() && passive.marks(|role| matches!(role, Role::Person(_))).is_empty();
     if nobody_else && named { Ok(()) } else { Err(Difference::Person) }
+}
+
+/// What is one's own in one question is that or the one spoken of in the other.
+fn own_is_determined(one: &Meaning, other: &Meaning) -> Result<(), Difference> {
+    let determined = other.marks(|role| matches!(role, Role::Determiner(_)));
+    let own = one.marks(|role| role == Role::Determiner(Whose::My));
+    let also = |of: Option<&Subject>| {
+        determined
+            .iter()
+            .any(|(_, other)| of.zip(*other).map_or(of.is_none() && other.is_none(), |(one, other)| one.is(other)))
+    };
+    if own.iter().all(|(_, of)| also(*of)) { Ok(()) } else { Err(Difference::Person) }
 }
 
 /// The same words, said of the same, in the same order.

@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::lexicon;
+use super::lexicon::{self, Role};
 use super::numbers::{self, Decimal, Written};
 
 /// A piece of a text.
@@ -58,7 +58,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece> {
             // Perhaps a factorial.
             pieces.push(Piece::Name("!".to_owned()));
         }
-        begins |= chunk.ends_with(|c| matches!(c, '.' | '!' | '?' | ':'));
+        begins |= chunk.ends_with(['.', '!', '?', ':']);
     }
     with_dates(with_units(with_number_words(pieces)))
 }
@@ -122,7 +122,7 @@ fn take(body: &str, begins: bool, pieces: &mut Vec<Piece>) {
             pieces.push(Piece::Name(body.to_lowercase()))
         };
     }
-    let mut begins = begins;
+    let (mut begins, start) = (begins, pieces.len());
     let mut run = String::new();
     for c in body.chars() {
         if c.is_alphabetic() || matches!(c, '\'' | '_') || unicode_normalization::char::is_combining_mark(c) {
@@ -137,6 +137,14 @@ fn take(body: &str, begins: bool, pieces: &mut Vec<Piece>) {
         }
     }
     word(&run, begins, pieces);
+    if body.contains('-') {
+        // The "in" of an in-patient is no preposition.
+        for piece in pieces.iter_mut().skip(start) {
+            if let Piece::Word { text, name, .. } = piece {
+                *name |= matches!(lexicon::role(text), Some(Role::Filler | Role::Be));
+            }
+        }
+    }
 }
 
 fn word(text: &str, begins: bool, pieces: &mut Vec<Piece>) {

@@ -78,6 +78,16 @@ impl Events {
         self.0.push_str("\n\n");
     }
 
+    /// What was written, by the names of the events.
+    #[cfg(test)]
+    pub fn written(&self) -> Vec<(String, serde_json::Value)> {
+        let event = |block: &str| {
+            let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            (field("event: ").to_owned(), serde_json::from_str(field("data: ")).unwrap_or_default())
+        };
+        self.0.split("\n\n").filter(|block| !block.is_empty()).map(event).collect()
+    }
+
     fn take(&mut self) -> Option<Bytes> {
         (!self.0.is_empty()).then(|| Bytes::from(std::mem::take(&mut self.0)))
     }

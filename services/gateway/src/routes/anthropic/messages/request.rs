@@ -17,7 +17,8 @@ const THINKING_TOKENS_MIN: u32 = 1024;
 
 /// What may be sent although it changes nothing about the answer here: notes for the provider's own records, hints about
 /// its caches and places, and savings of context, of which the whole is always given.
-const WITHOUT_EFFECT: [&str; 5] = ["service_tier", "inference_geo", "cache_control", "context_management", "betas"];
+const WITHOUT_EFFECT: [&str; 7] =
+    ["service_tier", "speed", "inference_geo", "cache_control", "context_management", "diagnostics", "betas"];
 
 /// A conversation that a model is to go on with.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -96,7 +97,7 @@ pub struct Choice {
 /// Whether the model thinks before it answers.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Thinking {
-    /// `enabled`, `adaptive` or `disabled`.
+    /// `enabled`, `adaptive`, `between_tools` or `disabled`.
     #[serde(rename = "type")]
     kind: String,
     /// From 1024, and below `max_tokens`.
@@ -196,7 +197,7 @@ impl Thinking {
     fn read(&self, max_tokens: u32) -> Result<Thought, Failure> {
         match self.kind.as_str() {
             "disabled" => Ok(Thought { effort: "none".to_owned(), tokens_max: 0 }),
-            "adaptive" => Ok(Thought::default()),
+            "adaptive" | "between_tools" => Ok(Thought::default()),
             "enabled" => {
                 let param = "thinking.budget_tokens";
                 let budget = count(param, self.budget_tokens, THINKING_TOKENS_MIN, u32::MAX)?;
@@ -207,7 +208,7 @@ impl Thinking {
                 Ok(Thought { effort: String::new(), tokens_max: budget })
             }
             other => {
-                let rule = format!("thinking.type is {other:?}; use enabled, adaptive or disabled");
+                let rule = format!("thinking.type is {other:?}; use enabled, adaptive, between_tools or disabled");
                 Err(Failure::param("thinking.type", rule))
             }
         }

@@ -125,3 +125,75 @@ impl Writer for Blocks {
         out.named("ping", &json!({"type": "ping"}));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use orrery_proto::v1::{ChatOutput, InvokeReply, Usage};
+
+    fn call(index: u32, id: &str, arguments: &str) -> ChatDelta {
+        let part = ToolCallDelta { index, id: id.to_owned(), name: "f".to_owned(), arguments: arguments.to_owned() };
+        ChatDelta { tool_calls: vec![part], ..ChatDelta::default() }
+    }
+
+    #[test]
+    fn blocks_come_one_after_the_other() {
+        let (mut writer, mut out) = (Blocks::new("m".to_owned(), true), Events::default());
+        writer.open(&mut out);
+        let deltas = [
+            ChatDelta { reasoning: "hm".to_owned(), ..ChatDelta::default() },
+            ChatDelta { text: "a".to_owned(), ..ChatDelta::default() },
+            ChatDelta { text: "b".to_owned(), ..ChatDelta::default() },
+            call(0, "t0", "{"),
+            call(0, "", "}"),
+            call(1, "t1", ""),
+        ];
+        for delta in deltas {
+            writer.delta(delta, &mut out).unwrap();
+        }
+        let usage = Usage { input_tokens: 3, output_tokens: 2, ..Usage::default() };
+        let reply = InvokeReply { usage: Some(usage), ..InvokeReply::default() };
+        let output = ChatOutput { finish_reason: "length".to_owned(), ..ChatOutput::default() };
+        writer.done(Ending { output, reply }, &mut out);
+        let short = |(name, data): (String, Value)| {
+            let kind = data.pointer("/delta/type").or(data.pointer("/content_block/type")).and_then(Value::as_str);
+            let index = data.get("index").map(ToString::to_string).unwrap_or_default();
+            format!("{index}{} {}", name.trim_start_matches("content_block_"), kind.unwrap_or_default())
+        };
+        let written: Vec<String> = out.written().into_iter().map(short).collect();
+        assert_eq!(
+            written,
+            [
+                "message_start ",
+                "ping ",
+                "0start thinking",
+                "0delta thinking_delta",
+                "0stop ",
+                "1start text",
+                "1delta text_delta",
+                "1delta text_delta",
+                "1stop ",
+                "2start tool_use",
+                "2delta input_json_delta",
+                "2delta input_json_delta",
+                "2stop ",
+                "3start tool_use",
+                "3stop ",
+                "message_delta ",
+                "message_stop ",
+            ]
+        );
+        let ending = out.written().into_iter().find(|(name, _)| name == "message_delta").unwrap().1;
+        assert_eq!(ending.pointer("/delta/stop_reason"), Some(&json!("max_tokens")));
+        assert_eq!(ending.pointer("/usage/input_tokens"), Some(&json!(3)));
+    }
+
+    #[test]
+    fn a_call_that_was_over_does_not_go_on() {
+        let (mut writer, mut out) = (Blocks::new("m".to_owned(), false), Events::default());
+        writer.delta(call(0, "t0", "{}"), &mut out).unwrap();
+        writer.delta(call(1, "t1", "{}"), &mut out).unwrap();
+        assert_eq!(writer.delta(call(0, "", "{}"), &mut out).unwrap_err().code, ErrorCode::ModelFailed);
+    }
+}

@@ -178,3 +178,54 @@ impl From<ToolCallDelta> for CallDelta {
 fn present(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use orrery_proto::v1::{InvokeReply, ToolCall};
+    use serde_json::{Value, json};
+
+    fn stream(legacy: bool) -> Vec<Value> {
+        let (mut writer, mut out) = (Chunks::new("m".to_owned(), true, legacy), Events::default());
+        writer.open(&mut out);
+        let part = |id: &str, name: &str, arguments: &str| ChatDelta {
+            tool_calls: vec![ToolCallDelta {
+                index: 0,
+                id: id.to_owned(),
+                name: name.to_owned(),
+                arguments: arguments.to_owned(),
+            }],
+            ..ChatDelta::default()
+        };
+        writer.delta(part("c0", "f", ""), &mut out).unwrap();
+        writer.delta(part("", "", "{}"), &mut out).unwrap();
+        let output = ChatOutput { tool_calls: vec![ToolCall::default()], ..ChatOutput::default() };
+        writer.done(Ending { output, reply: InvokeReply::default() }, &mut out);
+        out.written().into_iter().map(|(_, data)| data).collect()
+    }
+
+    fn told(chunks: &[Value], pointer: &str) -> Vec<Value> {
+        chunks.iter().filter_map(|chunk| chunk.pointer(pointer)).filter(|value| !value.is_null()).cloned().collect()
+    }
+
+    #[test]
+    fn calls_of_tools_come_in_parts_in_both_forms() {
+        let newer = stream(false);
+        assert_eq!(
+            told(&newer, "/choices/0/delta/tool_calls/0"),
+            [
+                json!({"index": 0, "id": "c0", "type": "function", "function": {"name": "f", "arguments": ""}}),
+                json!({"index": 0, "function": {"arguments": "{}"}}),
+            ]
+        );
+        assert_eq!(told(&newer, "/choices/0/finish_reason"), [json!("tool_calls")]);
+        assert_eq!(told(&newer, "/usage/total_tokens"), [json!(0)]);
+        let older = stream(true);
+        assert_eq!(
+            told(&older, "/choices/0/delta/function_call"),
+            [json!({"name": "f", "arguments": ""}), json!({"arguments": "{}"})]
+        );
+        assert_eq!(told(&older, "/choices/0/finish_reason"), [json!("function_call")]);
+    }
+}

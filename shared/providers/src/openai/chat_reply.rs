@@ -107,6 +107,9 @@ impl CalledFunction {
     }
 }
 
+/// Tokens with their probabilities.
+type Likeliest = BTreeMap<String, Option<f32>>;
+
 /// Of a conversation in `content`, of a prompt in three lists.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -114,7 +117,7 @@ pub(super) struct Logprobs {
     content: Option<Vec<Logprob>>,
     tokens: Option<Vec<String>>,
     token_logprobs: Option<Vec<Option<f32>>>,
-    top_logprobs: Option<Vec<Option<BTreeMap<String, Option<f32>>>>>,
+    top_logprobs: Option<Vec<Option<Likeliest>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

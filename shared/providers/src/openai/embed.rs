@@ -1,11 +1,13 @@
 //! Embeddings in OpenAI's words.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use orrery_errors::Error;
 use orrery_proto::v1::{EmbedInput, EmbedOutput, Usage, model_output};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
@@ -34,23 +36,34 @@ struct Embedding {
 
 /// Numbers, or the little-endian bytes of them in base64. A server that was asked for the one may send the other.
 fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written<'a> {
-        #[serde(borrow)]
-        Base64(Cow<'a, str>),
-        Numbers(Vec<f32>),
+    deserializer.deserialize_any(Numbers)
+}
+
+struct Numbers;
+
+impl<'de> Visitor<'de> for Numbers {
+    type Value = Vec<f32>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("numbers, or their bytes in base64")
     }
-    let text = match Written::deserialize(deserializer)? {
-        Written::Numbers(numbers) => return Ok(numbers),
-        Written::Base64(text) => text,
-    };
-    let bytes = STANDARD.decode(text.as_bytes()).map_err(serde::de::Error::custom)?;
-    let (numbers, rest) = bytes.as_chunks::<4>();
-    if !rest.is_empty() {
-        return Err(serde::de::Error::custom("an embedding in base64 is no list of numbers of 32 bits"));
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut numbers = Vec::new();
+        while let Some(number) = list.next_element()? {
+            numbers.push(number);
+        }
+        Ok(numbers)
     }
-    Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        let bytes = STANDARD.decode(text).map_err(E::custom)?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(E::custom("an embedding in base64 is no list of numbers of 32 bits"));
+        }
+        Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
+    }
 }
 
 impl Server {

@@ -143,7 +143,7 @@ pub(crate) fn mangled(text: &'static str) -> impl proptest::strategy::Strategy<V
     (proptest::collection::vec(swap, 0..4), 0..=bytes.len(), any::<bool>()).prop_map(move |(swaps, end, cut)| {
         let mut bytes = bytes.clone();
         for (at, byte) in swaps {
-            bytes[at] = byte;
+            bytes.iter_mut().skip(at).take(1).for_each(|it| *it = byte);
         }
         if cut {
             bytes.truncate(end);

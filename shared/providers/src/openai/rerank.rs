@@ -46,6 +46,7 @@ impl Server {
 /// Best first, with scores from 0 to 1. Servers that give the model's own numbers (llama.cpp) have them made so by the
 /// logistic function, by which rerankers are trained.
 fn ranked(mut results: Vec<Scored>, documents: usize, wanted: usize) -> Result<Vec<Ranked>, String> {
+    let raw = results.iter().any(|it| !(0.0..=1.0).contains(&it.relevance_score));
     results.sort_by(|one, other| other.relevance_score.total_cmp(&one.relevance_score));
     results.truncate(wanted);
     let mut seen: Vec<_> = results.iter().map(|it| it.index).collect();
@@ -55,7 +56,6 @@ fn ranked(mut results: Vec<Scored>, documents: usize, wanted: usize) -> Result<V
     if seen.len() != wanted || !seen.iter().all(|index| known(*index)) {
         return Err(format!("it ranked {} of {wanted} documents", seen.len()));
     }
-    let raw = results.iter().any(|it| !(0.0..=1.0).contains(&it.relevance_score));
     let score = |value: f32| if raw { 1.0 / (1.0 + (-value).exp()) } else { value };
     Ok(results.into_iter().map(|it| Ranked { index: it.index, score: score(it.relevance_score) }).collect())
 }

@@ -7,7 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 CARGO_FLAGS := --release --workspace --locked
 
-.PHONY: help setup build demo test bench-kernel fmt lint clean
+.PHONY: help setup build demo test bench-kernel bench-gateway fmt lint clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -29,10 +29,16 @@ test: setup ## formatting, lints with warnings denied, all tests
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	cargo test $(CARGO_FLAGS) --no-fail-fast
 
-SCENARIO ?= steps
+bench-kernel: SCENARIO ?= steps
 bench-kernel: build ## load on the kernel beside Restate; SCENARIO=steps, waiting or fairness
 	restate=$$(loadtests/kernel/restate/install.sh) && .cache/target/release/orrery-loadtest-kernel --scenario $(SCENARIO) \
 	    $${restate:+--restate $$restate} --out loadtests/results/$(if $(filter steps,$(SCENARIO)),kernel,kernel-$(SCENARIO)).json
+
+bench-gateway: SCENARIO ?= calls
+bench-gateway: build ## load on the gateway; SCENARIO=calls, soak or leave; PEERS=1: beside LiteLLM and SMG
+	$(if $(PEERS),peers=$$(loadtests/gateway/peers/install.sh) && ).cache/target/release/orrery-loadtest-gateway \
+	    --scenario $(SCENARIO) $(if $(PEERS),--peers $$peers) $(ARGS) \
+	    --out loadtests/results/$(if $(filter calls,$(SCENARIO)),gateway,gateway-$(SCENARIO)).json
 
 fmt: ## format all sources
 	cargo fmt --all

@@ -2093,6 +2093,263 @@ pub struct SetBudgetRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetBudgetReply {}
+/// A limit on what one subject may use in one window of time. Limits hold together: a call passes all that meet it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Limit {
+    /// unique within the tenant
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// tenant, team, user, key
+    #[prost(string, tag = "2")]
+    pub scope: ::prost::alloc::string::String,
+    /// the one that is limited; empty: each of the scope has an account of its own
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    /// the one model that is counted; empty: all together; "*": each has an account of its own
+    #[prost(string, tag = "4")]
+    pub model: ::prost::alloc::string::String,
+    /// cost (nano-units), tokens, requests
+    #[prost(string, tag = "5")]
+    pub metric: ::prost::alloc::string::String,
+    /// minute, hour, day, week, month (UTC), total
+    #[prost(string, tag = "6")]
+    pub window: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "7")]
+    pub amount: u64,
+    /// exceeding it raises alerts and refuses nothing
+    #[prost(bool, tag = "8")]
+    pub soft: bool,
+    /// an event is published when so much is used; 100 always is one
+    #[prost(uint32, repeated, tag = "9")]
+    pub alert_percents: ::prost::alloc::vec::Vec<u32>,
+    /// closed (also when empty), open: what happens when the router cannot be asked
+    #[prost(string, tag = "10")]
+    pub when_unavailable: ::prost::alloc::string::String,
+}
+/// What one subject has used of one limit in one window.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Account {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub limit_id: ::prost::alloc::string::String,
+    /// empty where the limit names one
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    /// empty where the limit counts all together
+    #[prost(string, tag = "4")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "5")]
+    pub window_start_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLimitsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitStanding {
+    #[prost(message, optional, tag = "1")]
+    pub limit: ::core::option::Option<Limit>,
+    /// absent where nothing was used in the present window
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<Account>,
+    #[prost(uint64, tag = "3")]
+    pub spent: u64,
+    /// leased to those who make calls, not yet accounted for
+    #[prost(uint64, tag = "4")]
+    pub held: u64,
+    /// 0: never
+    #[prost(uint64, tag = "5")]
+    pub resets_at_ms: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLimitsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub standings: ::prost::alloc::vec::Vec<LimitStanding>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLimitRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(message, optional, tag = "2")]
+    pub limit: ::core::option::Option<Limit>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLimitReply {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveLimitRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveLimitReply {}
+/// The limits of a tenant, for those who make its calls.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TenantLimitsRequest {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TenantLimitsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub limits: ::prost::alloc::vec::Vec<Limit>,
+}
+/// Asks for amounts to spend from, and says what is still held. Requests of one holder are taken in the order of their
+/// numbers; one that comes late is refused.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LeaseRequest {
+    #[prost(string, tag = "1")]
+    pub holder: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub lines: ::prost::alloc::vec::Vec<LeaseLine>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseLine {
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    /// what the holder still answers for, this request aside
+    #[prost(uint64, tag = "2")]
+    pub held: u64,
+    /// at least, or nothing; 0: only giving back
+    #[prost(uint64, tag = "3")]
+    pub need: u64,
+    /// for all who wait
+    #[prost(uint64, tag = "4")]
+    pub want: u64,
+    /// beyond that, for calls to come
+    #[prost(uint64, tag = "5")]
+    pub ahead: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LeaseReply {
+    /// in the order of the lines
+    #[prost(message, repeated, tag = "1")]
+    pub grants: ::prost::alloc::vec::Vec<LeaseGrant>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseGrant {
+    /// 0: refused
+    #[prost(uint64, tag = "1")]
+    pub amount: u64,
+    #[prost(uint64, tag = "2")]
+    pub limit: u64,
+    #[prost(uint64, tag = "3")]
+    pub spent: u64,
+    /// by all holders
+    #[prost(uint64, tag = "4")]
+    pub held: u64,
+}
+/// What a call was charged to one account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Charge {
+    #[prost(message, optional, tag = "1")]
+    pub account: ::core::option::Option<Account>,
+    #[prost(uint64, tag = "2")]
+    pub amount: u64,
+    /// of it, or more: what was set aside for the call and is now no longer held
+    #[prost(uint64, tag = "3")]
+    pub leased: u64,
+}
+/// A call that is over, as the ledger has it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CallRecord {
+    /// of the decision
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "3")]
+    pub task_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub step: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub capability: ::prost::alloc::string::String,
+    /// who answered or failed last; empty when nobody was called
+    #[prost(string, tag = "6")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub provider: ::prost::alloc::string::String,
+    /// ok, an error code, or in_doubt
+    #[prost(string, tag = "8")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "9")]
+    pub usage: ::core::option::Option<Usage>,
+    #[prost(uint32, tag = "10")]
+    pub attempts: u32,
+    #[prost(string, tag = "11")]
+    pub idempotency_key: ::prost::alloc::string::String,
+    /// what the decision is replayed from
+    #[prost(string, tag = "12")]
+    pub decision_json: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "13")]
+    pub at_ms: u64,
+    /// of a stream; 0 otherwise
+    #[prost(uint64, tag = "14")]
+    pub first_token_ms: u64,
+    #[prost(message, repeated, tag = "15")]
+    pub charges: ::prost::alloc::vec::Vec<Charge>,
+    /// of the audit record
+    #[prost(string, tag = "16")]
+    pub facts_json: ::prost::alloc::string::String,
+    /// exact, semantic; empty: a model answered
+    #[prost(string, tag = "17")]
+    pub cache: ::prost::alloc::string::String,
+    /// who made the call
+    #[prost(string, tag = "18")]
+    pub holder: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordCallsRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub calls: ::prost::alloc::vec::Vec<CallRecord>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordCallsReply {}
+/// Told to all who make calls, when somebody was refused what others hold and may not need, or when limits changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BudgetNotice {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    /// give back what is free of it
+    #[prost(message, optional, tag = "2")]
+    pub recalled: ::core::option::Option<Account>,
+    #[prost(bool, tag = "3")]
+    pub limits_changed: bool,
+}
+/// A holder that has started again: what earlier lives of it held and did not account for is free again. Sent once all that
+/// they recorded was taken.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetireHoldersRequest {
+    /// holders are named <instance>/<life>
+    #[prost(string, tag = "1")]
+    pub instance: ::prost::alloc::string::String,
+    /// the life that goes on
+    #[prost(string, tag = "2")]
+    pub present: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetireHoldersReply {}
+/// How deployments do, over all who call them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RoutingSnapshot {
+    #[prost(uint64, tag = "1")]
+    pub revision: u64,
+    #[prost(string, tag = "2")]
+    pub catalogue_json: ::prost::alloc::string::String,
+    /// Cedar, by file name
+    #[prost(map = "string, string", tag = "3")]
+    pub policies: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(string, tag = "4")]
+    pub statistics_json: ::prost::alloc::string::String,
+}
 /// orrery.v1.worker.<tenant>.open: where the announcements of a task queue are pulled from.
 #[derive(::serde::Serialize, ::serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use orrery_loadtest_bench::{percentile, processes};
 use parking_lot::Mutex;
 
-use crate::processes;
 use crate::syncs::Syncs;
 use crate::systems::Shared;
 
@@ -93,23 +93,4 @@ async fn watch(system: &Shared, concurrency: usize, window: Duration, ended: &En
         cpu_per_step: cpu.as_secs_f64() / count,
         lag: 0.0,
     })
-}
-
-/// By nearest rank.
-pub fn percentile(sorted: &[Duration], share: f64) -> Option<f64> {
-    let index = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(index.max(1) - 1).map(Duration::as_secs_f64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_by_nearest_rank() {
-        let sorted: Vec<Duration> = (1..=100).map(Duration::from_secs).collect();
-        assert_eq!(percentile(&sorted, 0.5), Some(50.0));
-        assert_eq!(percentile(&sorted, 0.99), Some(99.0));
-        assert_eq!(percentile(&[], 0.5), None);
-    }
 }

@@ -3,8 +3,6 @@
 mod drive;
 mod fill;
 mod histogram;
-mod machine;
-mod processes;
 mod report;
 mod scenarios;
 mod syncs;

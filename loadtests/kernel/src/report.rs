@@ -1,10 +1,8 @@
-//! The table that people read and the file that programs read.
+//! One line of the results, for the table that people read and the file that programs read.
 
-use std::path::Path;
-
-use anyhow::Context as _;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, LineStyle, Table};
+use comfy_table::Table;
+use orrery_loadtest_bench::median;
+use orrery_loadtest_bench::report::{round, table};
 use serde::Serialize;
 
 use crate::drive::Figures;
@@ -44,34 +42,6 @@ impl Row {
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match (values.get(middle), values.len() % 2) {
-        (Some(high), 0) => values.get(middle - 1).map(|low| f64::midpoint(*low, *high)),
-        (value, _) => value.copied(),
-    }
-}
-
-/// Three decimals say all that can be known.
-fn round(value: f64) -> f64 {
-    (value * 1_000.0).round() / 1_000.0
-}
-
-/// A table with numbers to the right of `names` columns of names.
-pub fn table(columns: &[&str], names: usize, rows: impl IntoIterator<Item = Vec<String>>) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
-    table.set_header(columns.to_vec());
-    for column in table.column_iter_mut().skip(names) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for row in rows {
-        table.add_row(row);
-    }
-    table
-}
-
 /// The rows as a table.
 pub fn rows(rows: &[Row]) -> Table {
     let columns = [
@@ -102,31 +72,4 @@ pub fn rows(rows: &[Row]) -> Table {
         ]
     };
     table(&columns, 2, rows.iter().map(line))
-}
-
-/// Writes the results.
-pub fn write(path: &Path, results: &impl Serialize) -> anyhow::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let text = serde_json::to_string_pretty(results)? + "\n";
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Prints for people.
-#[allow(clippy::print_stdout)] // this program's output is its purpose
-pub fn say(text: impl std::fmt::Display) {
-    println!("{text}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians_of_odd_and_even_numbers_of_values() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        assert_eq!(median(Vec::new()), None);
-    }
 }

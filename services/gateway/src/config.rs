@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use orrery_egress::HostRule;
 use serde::Deserialize;
 
 /// Settings of the gateway. All have defaults.
@@ -15,8 +16,8 @@ pub struct GatewayConfig {
     pub bootstrap_key_file: Option<PathBuf>,
     /// Bytes of a request that carries files. Default: 100 MiB.
     pub upload_bytes_max: u64,
-    /// Bytes of any other request body, and of each text field of a form. Default: 4 MiB; at most 7 MiB, since a message
-    /// on the bus holds 8.
+    /// Bytes of any other request body, and of each text field of a form. Default: 7 MiB, which is also
+    /// the most, since a message on the bus holds 8.
     pub json_bytes_max: usize,
     /// Parts of a multipart body. Default: 32.
     pub parts_max: usize,
@@ -29,6 +30,9 @@ pub struct GatewayConfig {
     /// Classes of the data in OpenAI-compatible calls that do not say otherwise. Default: `personal`, which stays on local
     /// models.
     pub direct_data_classes: Vec<String>,
+    /// Hosts whose files may be named in messages by an `https:` address, which the provider or the model's connector then
+    /// fetches: names, `*.name`, or public addresses and networks. Default: none; files come as `data:` URLs.
+    pub media_hosts: Vec<HostRule>,
 }
 
 impl Default for GatewayConfig {
@@ -37,12 +41,13 @@ impl Default for GatewayConfig {
             bootstrap_tenant: "default".to_owned(),
             bootstrap_key_file: None,
             upload_bytes_max: 100 * 1024 * 1024,
-            json_bytes_max: 4 * 1024 * 1024,
+            json_bytes_max: JSON_BYTES_LIMIT,
             parts_max: 32,
             uploads_max: 32,
             connections_max: 4096,
             event_streams_max: 1024,
             direct_data_classes: vec!["personal".to_owned()],
+            media_hosts: Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Why the gateway cannot start.
 
+use std::path::PathBuf;
+
 use orrery_config::ConfigError;
 use orrery_store::StoreError;
 
@@ -8,6 +10,14 @@ use crate::actors::BootstrapError;
 /// Preparations that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The call log cannot be opened.
+    #[error("cannot open the call log in {}: {source}", folder.display())]
+    CallLog {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The configuration cannot be read.
     #[error(transparent)]
     Config(#[from] ConfigError),

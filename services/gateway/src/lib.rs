@@ -6,12 +6,15 @@ pub mod config;
 pub mod domain;
 mod error;
 mod http;
+mod models;
 mod routes;
 mod store;
 
 use std::sync::Arc;
 
 use actix_web::web;
+use orrery_dataplane::{Authority, Budgets, CallLog, Follower, Life, Recorder, RemoteAuthority, notices, ship};
+use orrery_providers::{LocalSecrets, Setup};
 use orrery_service::{ServiceContext, ServiceError};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
@@ -19,6 +22,7 @@ use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
 use crate::config::GatewayConfig;
 use crate::error::StartError;
 use crate::http::{Gateway, InFlight, Uploads};
+use crate::models::Models;
 use crate::store::ControlPlane;
 
 pub use crate::http::table::routes as registered_routes;
@@ -42,8 +46,10 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
     let folder = context.config.paths.data.join("uploads");
     let uploads =
         Uploads::open(&folder, settings.uploads_max).map_err(|source| StartError::Uploads { folder, source })?;
+    let calls = ModelCalls::begin(context)?;
     let gateway = Gateway {
         bus: context.bus.clone(),
+        models: Models::new(context.bus.clone(), calls.follower.clone()),
         config: settings,
         directory,
         keys: keys.handle(),
@@ -63,5 +69,35 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         .child(control.pump().task(&context.bus))
         .child(keys)
         .child(denials)
+        .child(calls.tree(&context.bus))
         .child(edge))
+}
+
+/// What is needed to make calls to models in this process.
+struct ModelCalls {
+    follower: Arc<Follower>,
+    budgets: Arc<Budgets>,
+    authority: Arc<dyn Authority>,
+    log: Arc<CallLog>,
+}
+
+impl ModelCalls {
+    fn begin(context: &ServiceContext) -> Result<Self, StartError> {
+        let folder = context.config.paths.data.join("gateway-calls");
+        let life = Life::begin(&folder, "gateway").map_err(|source| StartError::CallLog { folder, source })?;
+        let authority: Arc<dyn Authority> = Arc::new(RemoteAuthority::new(context.bus.clone()));
+        let (budgets, log) = (Budgets::new(authority.clone(), life.holder()), life.log());
+        let recorder = Recorder::new(log.clone(), authority.clone());
+        let setup = Setup { bus: context.bus.clone(), secrets: Arc::new(LocalSecrets) };
+        let follower = Follower::new(setup, budgets.clone(), recorder);
+        Ok(Self { follower, budgets, authority, log })
+    }
+
+    fn tree(&self, bus: &orrery_bus::Bus) -> SupervisorSpec {
+        SupervisorSpec::new("calls")
+            .strategy(Strategy::OneForOne)
+            .child(ship(&self.log, &self.budgets, &self.authority))
+            .child(notices(bus, &self.budgets))
+            .child(self.follower.task(bus))
+    }
 }

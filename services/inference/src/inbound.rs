@@ -19,8 +19,8 @@ use orrery_content::{Content, ModelIdentity};
 
 /// Calls at once; what waits for a model is bounded by its lane.
 const CALLS: usize = 512;
-/// Pieces of text on their way to a slow reader; at the bound the model waits.
-const PIECES: usize = 64;
+/// Parts of an answer on their way to a slow reader; at the bound the model waits.
+const DELTAS: usize = 64;
 
 /// The lanes of the models that are there.
 #[derive(Clone)]
@@ -79,13 +79,13 @@ impl Inbound {
         let call = Call { context, model: &request.model, priority: request.priority };
         let mut reply = match kind_of(request.input)? {
             model_input::Kind::Chat(input) => self.chat(&call, input, None).await?,
-            model_input::Kind::Embed(input) => self.embed(&call, input.texts).await?,
+            model_input::Kind::Embed(input) => self.embed(&call, input).await?,
             model_input::Kind::Classify(input) => self.classify(&call, input).await?,
             model_input::Kind::Extract(input) => self.extract(&call, &input).await?,
             model_input::Kind::Read(input) => self.read(&call, input).await?,
-            model_input::Kind::Rerank(_) => return Err(no_model("rerank")),
-            model_input::Kind::Moderate(_) => return Err(no_model("moderate")),
-            model_input::Kind::Image(_) => return Err(no_model("make images")),
+            model_input::Kind::Rerank(input) => self.rerank(&call, input).await?,
+            model_input::Kind::Moderate(_) => return Err(no_local_model("moderates texts", "moderate")),
+            model_input::Kind::Image(_) => return Err(no_local_model("makes pictures", "image")),
         };
         if let Some(usage) = &mut reply.usage {
             usage.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -103,11 +103,10 @@ impl Inbound {
         let model_input::Kind::Chat(input) = kind_of(request.input)? else {
             return Err(Error::new(ErrorCode::InvalidRequest, "only chat streams; ask for the rest with invoke"));
         };
-        let (sender, mut pieces) = mpsc::channel(PIECES);
+        let (sender, mut deltas) = mpsc::channel(DELTAS);
         let forward = async {
-            while let Some(text) = pieces.recv().await {
-                let kind = Some(inference_frame::Kind::Delta(ChatDelta { text, ..ChatDelta::default() }));
-                frames.send(&InferenceFrame { kind }).await?;
+            while let Some(delta) = deltas.recv().await {
+                frames.send(&InferenceFrame { kind: Some(inference_frame::Kind::Delta(delta)) }).await?;
             }
             Ok::<(), Error>(())
         };
@@ -119,21 +118,23 @@ impl Inbound {
         &self,
         call: &Call<'_>,
         input: v1::ChatInput,
-        pieces: Option<mpsc::Sender<String>>,
+        deltas: Option<mpsc::Sender<ChatDelta>>,
     ) -> Result<InferenceReply, Error> {
         let (lane, identity) = present(&self.lanes.chat, self.loaded.chat.as_ref(), "chat")?;
         call.check_model(identity)?;
-        let ChatReply { text, finish_reason, input_tokens, output_tokens } =
-            call.submit(lane, ChatRequest { input, pieces }).await?;
-        let chat = v1::ChatOutput { text, finish_reason: finish_reason.to_owned(), ..v1::ChatOutput::default() };
+        let request = ChatRequest::new(input, &identity.name, deltas)?;
+        let ChatReply { output, input_tokens, output_tokens } = call.submit(lane, request).await?;
         let usage = v1::Usage { input_tokens, output_tokens, ..v1::Usage::default() };
-        Ok(reply(model_output::Kind::Chat(chat), vec![wire_identity(identity)], usage))
+        Ok(reply(model_output::Kind::Chat(output), vec![wire_identity(identity)], usage))
     }
 
-    async fn embed(&self, call: &Call<'_>, texts: Vec<String>) -> Result<InferenceReply, Error> {
+    async fn embed(&self, call: &Call<'_>, input: v1::EmbedInput) -> Result<InferenceReply, Error> {
         let (lane, identity) = present(&self.lanes.embed, self.loaded.embed.as_ref(), "embed")?;
         call.check_model(identity)?;
-        let EmbedReply::Vectors(vectors, tokens) = call.submit(lane, EmbedRequest::Texts(texts)).await? else {
+        if let Some((backend, _)) = &self.loaded.embed {
+            check_dimensions(input.dimensions, backend.dimension(), &identity.name)?;
+        }
+        let EmbedReply::Vectors(vectors, tokens) = call.submit(lane, EmbedRequest::Texts(input.texts)).await? else {
             return Err(mismatched());
         };
         let dimensions = vectors.first().map_or(0, Vec::len);
@@ -142,6 +143,20 @@ impl Inbound {
             values: vectors.into_iter().flatten().collect(),
         };
         Ok(reply(model_output::Kind::Embed(output), vec![wire_identity(identity)], input_tokens(tokens)))
+    }
+
+    async fn rerank(&self, call: &Call<'_>, input: v1::RerankInput) -> Result<InferenceReply, Error> {
+        let (lane, identity) = present(&self.lanes.embed, self.loaded.embed.as_ref(), "rerank")?;
+        call.check_model(identity)?;
+        let EmbedReply::Reranked(ranked, tokens) = call.submit(lane, EmbedRequest::Rerank(input)).await? else {
+            return Err(mismatched());
+        };
+        let results = ranked
+            .into_iter()
+            .map(|it| v1::Ranked { index: u32::try_from(it.index).unwrap_or(u32::MAX), score: it.score })
+            .collect();
+        let output = model_output::Kind::Rerank(v1::RerankOutput { results });
+        Ok(reply(output, vec![wire_identity(identity)], input_tokens(tokens)))
     }
 
     async fn classify(&self, call: &Call<'_>, input: v1::ClassifyInput) -> Result<InferenceReply, Error> {
@@ -166,6 +181,9 @@ impl Inbound {
     }
 
     async fn read(&self, call: &Call<'_>, input: v1::ReadInput) -> Result<InferenceReply, Error> {
+        if input.translate {
+            return Err(no_local_model("translates speech", "translate"));
+        }
         let blob = input.blob.ok_or_else(|| Error::new(ErrorCode::InvalidRequest, "read names no payload"))?;
         let (tenant, _) = blob.key.split_once('/').unwrap_or_default();
         let tenant = tenant.parse().map_err(|error| Error::new(ErrorCode::InvalidRequest, format!("{error}")))?;
@@ -244,8 +262,21 @@ impl<'a> WithText<'a> {
     }
 }
 
-fn no_model(what: &str) -> Error {
-    Error::new(ErrorCode::NoModel, format!("none of the models here can {what}"))
+fn no_local_model(does: &str, capability: &str) -> Error {
+    let message = format!(
+        "no local model {does}; add a model of a provider that does, with the capability {capability:?}, to the router's catalogue"
+    );
+    Error::new(ErrorCode::NoModel, message)
+}
+
+fn check_dimensions(asked: u32, own: usize, model: &str) -> Result<(), Error> {
+    if asked == 0 || asked as usize == own {
+        return Ok(());
+    }
+    let message = format!(
+        "the model {model:?} makes vectors of {own} dimensions, not {asked}; leave dimensions out or name another model"
+    );
+    Err(Error::new(ErrorCode::InvalidRequest, message))
 }
 
 fn kind_of(input: Option<ModelInput>) -> Result<model_input::Kind, Error> {
@@ -290,4 +321,18 @@ fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
 
 fn mismatched() -> Error {
     Error::new(ErrorCode::Internal, "a lane answered another question than it was asked")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn vectors_come_in_the_models_own_size_only() {
+        assert!(check_dimensions(0, 384, "m").is_ok() && check_dimensions(384, 384, "m").is_ok());
+        let error = check_dimensions(256, 384, "m").unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidRequest);
+        assert!(error.message.contains("384 dimensions, not 256"), "{error}");
+    }
 }

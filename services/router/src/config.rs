@@ -1,5 +1,6 @@
 //! The `[router]` section of the configuration file, and what it points to.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use orrery_policy::Bundle;
@@ -39,9 +40,14 @@ impl RouterConfig {
 
     /// Reads and checks the policies. Blocks on the file system.
     pub fn read_policies(&self) -> Result<Bundle, StartError> {
+        Ok(Bundle::parse(&self.read_policy_texts()?)?)
+    }
+
+    /// The texts of the policies, by file name. Blocks on the file system.
+    pub fn read_policy_texts(&self) -> Result<BTreeMap<String, String>, StartError> {
         Ok(match &self.policies {
-            None => Bundle::parse(&DEFAULT_POLICIES.map(|(name, text)| (name.to_owned(), text.to_owned())).into())?,
-            Some(folder) => Bundle::load(folder)?,
+            None => DEFAULT_POLICIES.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
+            Some(folder) => Bundle::read_folder(folder)?,
         })
     }
 }

@@ -12,12 +12,14 @@ pub enum StartError {
     /// The configuration does not read.
     #[error(transparent)]
     Config(#[from] orrery_config::ConfigError),
-    /// Redis is not configured.
-    #[error("no Redis: set ORRERY_REDIS_URL or redis_url, budgets are kept there")]
-    NoRedis,
-    /// The Redis URL is none.
-    #[error("the Redis URL does not read: {0}")]
-    Redis(#[from] redis::RedisError),
+    /// The call log cannot be opened.
+    #[error("cannot open the call log in {}: {source}", folder.display())]
+    CallLog {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The catalogue file cannot be read.
     #[error("cannot read the catalogue {}: {source}", path.display())]
     CatalogueFile {
@@ -34,7 +36,7 @@ pub enum StartError {
     Policies(#[from] PolicyError),
     /// A provider cannot be set up.
     #[error(transparent)]
-    Provider(#[from] orrery_providers::SetupError),
+    Snapshot(#[from] orrery_dataplane::SnapshotError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] orrery_store::StoreError),

@@ -1,30 +1,40 @@
-//! The router: which model answers a call, why, and what it may cost; and the call itself, through providers, with
-//! budgets, retries, fallback and a record of each. It must never keep workflow state, run a model, or let data go where
-//! policies forbid.
+//! The router: the authority over what models there are, where data may go, what may be spent and what was. Publishes what
+//! calls are decided by, grants amounts to spend from, keeps the ledger, and makes the calls that come over the bus. It must
+//! never keep workflow state, run a model, or let data go where policies forbid.
 
 mod actors;
-mod budget;
+mod authority;
 mod bus;
-mod calls;
 pub mod config;
 pub mod error;
+mod records;
 mod store;
+mod window;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use orrery_dataplane::{Authority, Budgets, CallLog, DataPlane, Life, Recorder, Replies, Snapshot, notices, ship};
 use orrery_providers::{LocalSecrets, Setup};
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
-use crate::actors::{Board, ModelHealth};
-use crate::budget::Budgets;
-use crate::calls::{Flights, Router};
+use crate::authority::LedgerAuthority;
 use crate::config::RouterConfig;
 use crate::error::StartError;
 use crate::store::Ledger;
 
-/// Reads catalogue and policies, opens the ledger, and gives the actor tree: the health of each model, what carries audit
-/// records to the bus, and the calls.
+/// What the calls of the bus are answered from.
+#[derive(Debug)]
+struct Router {
+    plane: Arc<DataPlane>,
+    authority: Arc<LedgerAuthority>,
+    ledger: Ledger,
+    /// Their texts, to be published.
+    policies: BTreeMap<String, String>,
+}
+
+/// Reads catalogue and policies, opens the ledger and the call log, and gives the actor tree.
 pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceError> {
     prepare(&context).await.map_err(ServiceError::prepare)
 }
@@ -32,8 +42,8 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
 async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError> {
     let settings: RouterConfig = context.config.section()?;
     let catalogue = settings.read_catalogue()?;
-    let policies = settings.read_policies()?;
-    let redis_url = context.config.redis_url.as_deref().ok_or(StartError::NoRedis)?;
+    let texts = settings.read_policy_texts()?;
+    let policies = orrery_policy::Bundle::parse(&texts)?;
     let ledger = Ledger::open(&context.config.database_url).await?;
     tracing::info!(
         catalogue.digest = %catalogue.digest,
@@ -42,31 +52,27 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         policy.ids = ?policies.ids(),
         "catalogue and policies read"
     );
-
-    let board = Arc::new(Board::new(&catalogue));
-    let mut models = SupervisorSpec::new("models").strategy(Strategy::OneForOne);
-    let mut health = std::collections::BTreeMap::new();
-    for name in catalogue.models.keys() {
-        let spec = ModelHealth::spec(name, board.clone());
-        health.insert(name.clone(), spec.handle());
-        models = models.child(spec);
-    }
-    let setup = Setup { bus: context.bus.clone(), secrets: Arc::new(LocalSecrets) };
-    let router = Arc::new(Router {
-        providers: orrery_providers::registry(&catalogue, &setup)?,
-        budgets: Budgets::new(ledger.clone(), redis_url)?,
-        flights: Flights::default(),
-        ledger: ledger.clone(),
-        catalogue,
-        policies,
-        board,
-        health,
-    });
     let bus = context.bus.clone();
+    let setup = Setup { bus: bus.clone(), secrets: Arc::new(LocalSecrets) };
+    let snapshot = Snapshot::new(catalogue, policies, &setup, None)?;
+
+    let folder = context.config.paths.data.join("router-calls");
+    let life =
+        Life::begin(&folder, "router").map_err(|source| StartError::CallLog { folder: folder.clone(), source })?;
+    let ledger_authority = Arc::new(LedgerAuthority::new(ledger.clone(), bus.clone()));
+    let authority: Arc<dyn Authority> = ledger_authority.clone();
+    let replies: Arc<dyn Replies> = ledger_authority.clone();
+    let budgets = Budgets::new(authority.clone(), life.holder());
+    let log: Arc<CallLog> = life.log();
+    let recorder = Recorder::new(log.clone(), authority.clone());
+    let plane = DataPlane::new(snapshot, budgets.clone(), recorder, Some(replies));
+    let router = Arc::new(Router { plane, authority: ledger_authority, ledger: ledger.clone(), policies: texts });
     Ok(SupervisorSpec::new("router")
         .strategy(Strategy::OneForOne)
-        .child(models)
         .child(ledger.pump().task(&bus))
-        .child(actors::replies(&ledger))
+        .child(ship(&log, &budgets, &authority))
+        .child(notices(&bus, &budgets))
+        .child(actors::housekeeping(&ledger))
+        .child(actors::publisher(&bus, &router))
         .child(bus_endpoint(move || bus::server(&bus, &router))))
 }

@@ -10,8 +10,8 @@ pub const OPERATOR: &str = "operator";
 /// Of the users of tenants.
 pub(crate) const TENANT_PREFIX: &str = "tenant-";
 /// What the platform itself publishes events about.
-const PLATFORM_ENTITIES: [&str; 8] =
-    ["task", "step", "review", "workflow", "tenant", "signal", "compensation", "batch"];
+const PLATFORM_ENTITIES: [&str; 9] =
+    ["task", "step", "review", "workflow", "tenant", "signal", "compensation", "batch", "budget"];
 
 /// Subjects that a NATS user may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +68,19 @@ pub fn service(name: &str) -> Option<Permissions> {
             publish.push("orrery.v1.gateway.health".to_owned());
             subscribe.push("orrery.v1.events.>".to_owned());
             subscribe.push("orrery.v1.health.*".to_owned());
+            subscribe.push(subjects::BUDGET_NOTICES.to_owned());
+            // It reads the router's snapshots and never writes one.
+            publish.extend(consumer_subjects(&format!("KV_{BUCKET_SNAPSHOTS}")));
+            publish.push(format!("$JS.API.DIRECT.GET.KV_{BUCKET_SNAPSHOTS}"));
+            publish.push(format!("$JS.API.DIRECT.GET.KV_{BUCKET_SNAPSHOTS}.>"));
         }
         "audit" => publish.extend(consumer_subjects(STREAM_AUDIT)),
-        "router" => publish.extend(key_value_subjects(BUCKET_SNAPSHOTS)),
+        "router" => {
+            publish.extend(key_value_subjects(BUCKET_SNAPSHOTS));
+            publish.push(subjects::BUDGET_NOTICES.to_owned());
+            publish.push("orrery.v1.events.>".to_owned());
+            subscribe.push(subjects::BUDGET_NOTICES.to_owned());
+        }
         _ => {}
     }
     if name == "kernel" {

@@ -10,6 +10,7 @@ mod durable;
 mod event;
 mod provision;
 mod server;
+mod snapshots;
 mod stream;
 pub mod subjects;
 mod tenant_verb;

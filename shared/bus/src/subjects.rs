@@ -26,6 +26,12 @@ pub fn audit_record(service: &str) -> String {
     format!("orrery.v1.audit.records.{service}")
 }
 
+/// The routing snapshot, in the bucket of snapshots.
+pub const SNAPSHOT_ROUTING: &str = "routing";
+
+/// Where the router tells all who make calls that budgets want their attention.
+pub const BUDGET_NOTICES: &str = "orrery.v1.budget.notices";
+
 /// A public event: `orrery.v1.events.<tenant>.<entity>.<past participle>`.
 pub fn event(tenant: &str, entity: &str, what: &str) -> String {
     format!("orrery.v1.events.{tenant}.{entity}.{what}")

@@ -117,6 +117,20 @@ calls!(router {
     Verb SPEND "spend" (SpendRequest) -> SpendReply;
     /// Sets a tenant's budget.
     Verb SET_BUDGET "set_budget" (SetBudgetRequest) -> SetBudgetReply;
+    /// The limits of a tenant and how they stand.
+    Verb LIMITS "limits" (ListLimitsRequest) -> ListLimitsReply;
+    /// Sets a limit.
+    Verb SET_LIMIT "set_limit" (SetLimitRequest) -> SetLimitReply;
+    /// Lifts a limit.
+    Verb REMOVE_LIMIT "remove_limit" (RemoveLimitRequest) -> RemoveLimitReply;
+    /// The limits that meet a tenant's calls, for those who make them.
+    Verb TENANT_LIMITS "tenant_limits" (TenantLimitsRequest) -> TenantLimitsReply;
+    /// Amounts to spend from.
+    Verb LEASE "lease" (LeaseRequest) -> LeaseReply;
+    /// Calls that are over.
+    Verb RECORD "record" (RecordCallsRequest) -> RecordCallsReply;
+    /// Frees what earlier lives of a holder held.
+    Verb RETIRE "retire" (RetireHoldersRequest) -> RetireHoldersReply;
 });
 
 calls!(inference {

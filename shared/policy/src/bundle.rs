@@ -32,6 +32,11 @@ impl fmt::Debug for Bundle {
 impl Bundle {
     /// Loads every `*.cedar` file of a folder; other files are left alone. Blocks on the file system.
     pub fn load(folder: &Path) -> Result<Self, PolicyError> {
+        Self::parse(&Self::read_folder(folder)?)
+    }
+
+    /// The texts of the `*.cedar` files of a folder, by name. Blocks on the file system.
+    pub fn read_folder(folder: &Path) -> Result<BTreeMap<String, String>, PolicyError> {
         let unreadable = |path: &Path, source| PolicyError::Unreadable { path: path.to_owned(), source };
         let mut files = BTreeMap::new();
         for entry in std::fs::read_dir(folder).map_err(|source| unreadable(folder, source))? {
@@ -51,7 +56,7 @@ impl Bundle {
         if files.is_empty() {
             return Err(PolicyError::Empty { path: folder.to_owned() });
         }
-        Self::parse(&files)
+        Ok(files)
     }
 
     /// Parses and validates policies given as file name and text.

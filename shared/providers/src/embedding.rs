@@ -34,7 +34,8 @@ pub(crate) fn answer(
     Ok(Answer { output: ModelOutput { kind: Some(model_output::Kind::Embed(output)) }, models, usage, quota })
 }
 
-fn unit_length(mut vector: Vec<f32>) -> Vec<f32> {
+/// Embeddings are unit length throughout the system; not every server sees to it.
+pub(crate) fn unit_length(mut vector: Vec<f32>) -> Vec<f32> {
     let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
     if norm > 0.0 {
         vector.iter_mut().for_each(|value| *value /= norm);

@@ -11,6 +11,7 @@
 
 mod anthropic;
 mod assembly;
+mod azure;
 mod bedrock;
 mod chat_stream;
 mod cohere;
@@ -23,6 +24,7 @@ mod gemini;
 mod kserve;
 mod local;
 mod media;
+mod mistral;
 mod openai;
 mod options;
 mod payloads;
@@ -46,7 +48,6 @@ pub use cohere::Cohere;
 pub use gemini::Gemini;
 pub use kserve::Kserve;
 pub use local::Local;
-pub use openai::Openai;
 pub use quota::Quota;
 pub use registry::{Registry, SetupError, kinds, provider, registry};
 pub use secrets::{LocalSecrets, SecretError, Secrets};

@@ -27,6 +27,11 @@ pub(crate) fn one_of<T: Copy>(entry: &Entry, name: &str, words: &[(&str, T)]) ->
     }
 }
 
+/// An option that is `yes` or `no`.
+pub(crate) fn yes(entry: &Entry, name: &str) -> Result<Option<bool>, SetupError> {
+    one_of(entry, name, &[("yes", true), ("no", false)])
+}
+
 /// An option's text.
 pub(crate) fn text(entry: &Entry, name: &str) -> Option<String> {
     entry.options.get(name).filter(|text| !text.is_empty()).cloned()

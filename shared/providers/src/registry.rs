@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orrery_routing::catalogue::{Capability, Catalogue, Provider as Entry};
 
-use crate::{Anthropic, Bedrock, Cohere, Gemini, Kserve, Local, Openai, Provider, Setup};
+use crate::{Anthropic, Bedrock, Cohere, Gemini, Kserve, Local, Provider, Setup, azure, mistral, openai};
 
 /// The providers of a catalogue, by name.
 pub type Registry = BTreeMap<String, Arc<dyn Provider>>;
@@ -37,6 +37,9 @@ impl SetupError {
     }
 }
 
+/// Makes the provider of an entry.
+type Make = fn(&Entry, &Setup) -> Result<Arc<dyn Provider>, SetupError>;
+
 /// One way of speaking to a provider.
 #[allow(missing_debug_implementations)] // a row of function pointers
 pub struct Kind {
@@ -44,7 +47,7 @@ pub struct Kind {
     pub name: &'static str,
     /// What models of such providers can be asked for.
     pub capabilities: &'static [Capability],
-    make: fn(&Entry, &Setup) -> Result<Arc<dyn Provider>, SetupError>,
+    make: Make,
 }
 
 use Capability::{Chat, Classify, Embed, Extract, Image, Moderate, Read, Rerank, Translate};
@@ -56,7 +59,9 @@ const KINDS: &[Kind] = &[
     Kind { name: "gemini", capabilities: &[Chat, Embed], make: Gemini::make },
     Kind { name: "kserve", capabilities: &[Chat, Embed], make: Kserve::make },
     Kind { name: "local", capabilities: &[Chat, Embed, Read, Extract, Classify, Rerank], make: Local::make },
-    Kind { name: "openai", capabilities: &[Chat, Embed, Read, Translate, Moderate, Image], make: Openai::make },
+    Kind { name: "openai", capabilities: &[Chat, Embed, Read, Rerank, Translate, Moderate, Image], make: openai::make },
+    Kind { name: "azure", capabilities: &[Chat, Embed, Read, Translate, Image], make: azure::make },
+    Kind { name: "mistral", capabilities: &[Chat, Embed, Read, Moderate], make: mistral::make },
 ];
 
 /// All kinds.

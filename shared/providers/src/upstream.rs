@@ -13,11 +13,13 @@ use orrery_config::Secret;
 use orrery_errors::Error;
 use orrery_routing::catalogue::{Provider as Entry, SecretRef};
 use orrery_types::UnixMillis;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::failure::{broken, failed_status, failed_transport};
+use crate::failure::{broken, failed_status, failed_transport, failed_within, shown, tells_failure};
+use crate::quota::text;
 use crate::{Quota, Secrets, SetupError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +48,12 @@ impl Setup {
 
     /// The key of an entry, where it names one.
     pub(crate) fn api_key(&self, entry: &Entry) -> Result<Option<Secret>, SetupError> {
-        entry.api_key.as_ref().map(|reference| self.secret(entry, reference)).transpose()
+        let Some(reference) = &entry.api_key else { return Ok(None) };
+        let key = self.secret(entry, reference)?;
+        if HeaderValue::from_str(key.expose()).is_err() {
+            return Err(SetupError::entry(entry, "its key is no line of plain text; store it as its provider gave it"));
+        }
+        Ok(Some(key))
     }
 }
 
@@ -103,7 +110,17 @@ impl Upstream {
     /// Sends; a refusal is an error.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, Error> {
         let response = request.send().await.map_err(|error| failed_transport(&self.name, &error))?;
-        if response.status().is_success() { Ok(response) } else { Err(failed_status(&self.name, response).await) }
+        if !response.status().is_success() {
+            let pause = self.quota(&response).and_then(|quota| quota.pause());
+            return Err(failed_status(&self.name, response, pause).await);
+        }
+        match text(response.headers(), CONTENT_ENCODING.as_str()) {
+            Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
+                let encoding = shown(&encoding);
+                Err(broken(&self.name, format!("its reply is encoded as {encoding}, which nobody asked for")))
+            }
+            _ => Ok(response),
+        }
     }
 
     /// What is left of the rate limits, as this reply tells.
@@ -115,23 +132,38 @@ impl Upstream {
     pub async fn exchange_bytes(&self, request: RequestBuilder) -> Result<(Bytes, Option<Quota>), Error> {
         let response = self.send(request).await?;
         let quota = self.quota(&response);
+        Ok((self.whole(response).await?, quota))
+    }
+
+    /// The whole body of a reply.
+    pub async fn whole(&self, response: Response) -> Result<Bytes, Error> {
+        let too_long = || broken(&self.name, format!("its reply is longer than {REPLY_BYTES_MAX} bytes"));
+        if response.content_length().is_some_and(|length| length > REPLY_BYTES_MAX as u64) {
+            return Err(too_long());
+        }
         let mut body = self.body(response);
         let mut bytes = BytesMut::new();
         while let Some(part) = body.try_next().await? {
             if bytes.len() + part.len() > REPLY_BYTES_MAX {
-                return Err(broken(&self.name, format!("its reply is longer than {REPLY_BYTES_MAX} bytes")));
+                return Err(too_long());
             }
             bytes.extend_from_slice(&part);
         }
-        Ok((bytes.freeze(), quota))
+        Ok(bytes.freeze())
     }
 
     /// Sends and reads the reply's JSON.
     pub async fn exchange<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<(T, Option<Quota>), Error> {
         let (bytes, quota) = self.exchange_bytes(request).await?;
-        let reply = serde_json::from_slice(&bytes);
-        let reply = reply.map_err(|error| broken(&self.name, format!("its reply does not read: {error}")))?;
-        Ok((reply, quota))
+        Ok((self.read(&bytes)?, quota))
+    }
+
+    /// The JSON of a whole reply. One that tells of a failure although its status said that all was well is that failure.
+    pub fn read<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Error> {
+        serde_json::from_slice(bytes).map_err(|error| match serde_json::from_slice::<Value>(bytes) {
+            Ok(body) if tells_failure(&body) => failed_within(&self.name, &body),
+            _ => broken(&self.name, format!("its reply does not read: {}", shown(&error.to_string()))),
+        })
     }
 
     /// A reply's bytes as they come.

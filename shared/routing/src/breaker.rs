@@ -1,16 +1,28 @@
-//! When a model rests after failures, and how its latency is estimated. One value per model.
+//! When a model rests: after failures, until a call shows that it has recovered; and when its provider asks for a pause,
+//! until that is over. Both always end by themselves. One value per model.
 
 use std::time::Duration;
 
 use orrery_types::UnixMillis;
 
+use crate::recent::Recent;
+
 /// Failures in a row that open the breaker.
 const FAILURES_TO_OPEN: u32 = 5;
+/// Of so many calls in the window at least,
+const CALLS_TO_JUDGE: u64 = 20;
+/// so many in a hundred have to fail to open it.
+const FAILED_PERCENT_TO_OPEN: u64 = 50;
+const WINDOW: Recent = Recent::over_ms(30_000);
 /// First rest; doubles with each failed probe.
 const REST_MIN: Duration = Duration::from_secs(2);
 /// Longest rest of its own making.
 const REST_MAX: Duration = Duration::from_secs(60);
-/// Longest rest that a provider can ask for by `Retry-After`, so that a mistaken header does not end a model for good.
+/// Pause where a provider refuses calls for their rate and does not say for how long; doubles each time.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Longest pause of our own choice.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Longest pause that a provider can ask for, so that a mistaken header does not end a model for good.
 const COOL_DOWN_MAX: Duration = Duration::from_secs(300);
 /// Weight of the newest latency.
 const NEWEST_WEIGHT_PERCENT: u64 = 20;
@@ -25,9 +37,9 @@ pub enum Outcome {
     },
     /// It, or the way to it, failed.
     Failed,
-    /// It asked for a pause.
+    /// It refused the call for the rate of calls and asked for a pause. Says nothing about its health.
     PauseAsked {
-        /// For how long.
+        /// For how long; zero when it did not say.
         pause: Duration,
     },
 }
@@ -39,57 +51,108 @@ pub enum Admission {
     Open,
     /// It rested and takes one call to see whether it has recovered.
     Probe,
-    /// It rests.
+    /// It rests after failures.
     Resting {
+        /// Until then.
+        until: UnixMillis,
+    },
+    /// Its provider asked for a pause. After it, calls go on as before.
+    Cooling {
         /// Until then.
         until: UnixMillis,
     },
 }
 
 /// Health of one model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Breaker {
+    /// In a row.
     failures: u32,
+    /// Without an answer between them.
     rests: u32,
     resting_until: Option<UnixMillis>,
+    /// Without an answer after one of them.
+    pauses: u32,
+    cooling_until: Option<UnixMillis>,
     latency_ms: Option<u64>,
+    recent: Recent,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            failures: 0,
+            rests: 0,
+            resting_until: None,
+            pauses: 0,
+            cooling_until: None,
+            latency_ms: None,
+            recent: WINDOW,
+        }
+    }
+}
+
+/// Whether a time that was set as the end of at most `longest` lies ahead. One that lies further ahead than it can was
+/// set before the clock was put back, and is over: nothing waits for a clock.
+fn ahead(until: Option<UnixMillis>, longest: Duration, now: UnixMillis) -> Option<UnixMillis> {
+    until.filter(|until| now < *until && until.since(now) <= longest)
 }
 
 impl Breaker {
     /// The state after one more call has ended.
     #[must_use]
     pub fn after(mut self, outcome: Outcome, now: UnixMillis) -> Self {
+        let resting = ahead(self.resting_until, REST_MAX, now).is_some();
         match outcome {
             Outcome::Answered { latency_ms } => {
                 let blend = |old: u64| (old * (100 - NEWEST_WEIGHT_PERCENT) + latency_ms * NEWEST_WEIGHT_PERCENT) / 100;
-                Self { latency_ms: Some(self.latency_ms.map_or(latency_ms, blend)), ..Self::default() }
+                self.latency_ms = Some(self.latency_ms.map_or(latency_ms, blend));
+                // A call that was under way when the rest or the pause began does not end it.
+                if !resting {
+                    (self.failures, self.rests, self.resting_until) = (0, 0, None);
+                    self.recent.add(1, 0, now);
+                }
+                if ahead(self.cooling_until, COOL_DOWN_MAX, now).is_none() {
+                    (self.pauses, self.cooling_until) = (0, None);
+                }
             }
-            // Calls that were under way when the rest began say nothing new.
-            Outcome::Failed if self.resting_until.is_some_and(|until| now < until) => self,
+            // Nor does it prolong it.
+            Outcome::Failed if resting => {}
             Outcome::Failed => {
                 self.failures = self.failures.saturating_add(1);
-                if self.failures >= FAILURES_TO_OPEN || self.resting_until.is_some() {
+                self.recent.add(1, 1, now);
+                let (calls, failed) = self.recent.counts(now);
+                let often = calls >= CALLS_TO_JUDGE && failed * 100 >= calls * FAILED_PERCENT_TO_OPEN;
+                if often || self.failures >= FAILURES_TO_OPEN || self.resting_until.is_some() {
                     let rest = REST_MIN.saturating_mul(1 << self.rests.min(6)).min(REST_MAX);
                     self.rests = self.rests.saturating_add(1);
                     self.resting_until = Some(now.saturating_add(rest));
+                    // It is judged anew by what it does after the rest.
+                    self.recent = WINDOW;
                 }
-                self
             }
             Outcome::PauseAsked { pause } => {
-                let until = now.saturating_add(pause.min(COOL_DOWN_MAX));
-                self.resting_until = self.resting_until.max(Some(until));
-                self
+                let current = ahead(self.cooling_until, COOL_DOWN_MAX, now);
+                // Many calls are refused at once; together they are one reason to wait longer next time.
+                if current.is_none() {
+                    self.pauses = self.pauses.saturating_add(1);
+                }
+                let own = PAUSE_MIN.saturating_mul(1 << self.pauses.saturating_sub(1).min(6)).min(PAUSE_MAX);
+                let pause = if pause.is_zero() { own } else { pause.min(COOL_DOWN_MAX) };
+                self.cooling_until = current.max(Some(now.saturating_add(pause)));
             }
         }
+        self
     }
 
     /// Whether it takes a call now. After a rest it is on probation: the first answer closes the breaker, the first
     /// failure opens it again for longer.
     pub fn admission(&self, now: UnixMillis) -> Admission {
-        match self.resting_until {
-            None => Admission::Open,
-            Some(until) if now < until => Admission::Resting { until },
-            Some(_) => Admission::Probe,
+        match (ahead(self.resting_until, REST_MAX, now), ahead(self.cooling_until, COOL_DOWN_MAX, now)) {
+            (Some(until), _) => Admission::Resting { until },
+            (None, Some(until)) => Admission::Cooling { until },
+            (None, None) if self.resting_until.is_some() => Admission::Probe,
+            (None, None) => Admission::Open,
         }
     }
 
@@ -100,50 +163,5 @@ impl Breaker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T0: UnixMillis = UnixMillis(1_000_000);
-
-    fn failed(times: u32) -> Breaker {
-        (0..times).fold(Breaker::default(), |breaker, _| breaker.after(Outcome::Failed, T0))
-    }
-
-    #[test]
-    fn opens_after_five_failures_in_a_row_and_probes_after_the_rest() {
-        assert_eq!(failed(4).admission(T0), Admission::Open);
-        let until = UnixMillis(T0.0 + 2000);
-        assert_eq!(failed(5).admission(T0), Admission::Resting { until });
-        assert_eq!(failed(5).admission(until), Admission::Probe);
-    }
-
-    #[test]
-    fn a_failed_probe_rests_longer_and_an_answer_closes() {
-        let later = UnixMillis(T0.0 + 2000);
-        let again = failed(5).after(Outcome::Failed, later);
-        assert_eq!(again.admission(later), Admission::Resting { until: UnixMillis(later.0 + 4000) });
-        let healed = again.after(Outcome::Answered { latency_ms: 50 }, later);
-        assert_eq!(healed.admission(later), Admission::Open);
-        assert_eq!(healed.after(Outcome::Failed, later).admission(later), Admission::Open);
-    }
-
-    #[test]
-    fn the_rest_never_exceeds_a_minute_nor_the_cool_down_five() {
-        let moment = |round: u64| UnixMillis(T0.0 + round * 120_000);
-        let worst = (0..20).fold(failed(5), |breaker, round| breaker.after(Outcome::Failed, moment(round)));
-        assert_eq!(worst.admission(moment(19)), Admission::Resting { until: UnixMillis(moment(19).0 + 60_000) });
-        let paused = Breaker::default().after(Outcome::PauseAsked { pause: Duration::from_secs(1 << 40) }, T0);
-        assert_eq!(paused.admission(T0), Admission::Resting { until: UnixMillis(T0.0 + 300_000) });
-    }
-
-    #[test]
-    fn failures_of_calls_already_under_way_do_not_prolong_a_rest() {
-        assert_eq!(failed(500), failed(5));
-    }
-
-    #[test]
-    fn latency_follows_the_newest_by_a_fifth() {
-        let breaker = Breaker::default().after(Outcome::Answered { latency_ms: 100 }, T0);
-        assert_eq!(breaker.after(Outcome::Answered { latency_ms: 200 }, T0).latency_ms(), Some(120));
-    }
-}
+#[path = "breaker_tests.rs"]
+mod tests;

@@ -6,6 +6,12 @@ use std::fmt;
 use orrery_types::{Nanos, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
+pub mod prices;
+pub mod route;
+
+pub use prices::{Price, PriceList};
+pub use route::{Route, Strategy};
+
 /// What is asked of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,22 +116,6 @@ pub struct Provider {
     pub secrets: BTreeMap<String, SecretRef>,
 }
 
-/// Prices in nano-units of the catalogue's currency.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Price {
-    /// Per call.
-    pub request: u64,
-    /// Per token read.
-    pub input_token: u64,
-    /// Per token written.
-    pub output_token: u64,
-    /// Per page or image read.
-    pub page: u64,
-    /// Per started second of sound read.
-    pub audio_second: u64,
-}
-
 /// What a model takes at most. Calls above are not sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -138,11 +128,13 @@ pub struct Limits {
     pub pages: u64,
     /// Seconds of one recording.
     pub audio_seconds: u64,
+    /// Tokens that one image in a conversation is read as at most; 8192 covers what most vendors document.
+    pub image_tokens: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { context_tokens: 8192, output_tokens: 1024, pages: 50, audio_seconds: 1800 }
+        Self { context_tokens: 8192, output_tokens: 1024, pages: 50, audio_seconds: 1800, image_tokens: 8192 }
     }
 }
 
@@ -172,7 +164,11 @@ pub struct Model {
     pub purposes: Vec<String>,
     /// What it costs.
     #[serde(default)]
-    pub price: Price,
+    pub price: PriceList,
+    /// How good its answers are, 0 to 1, by capability or route; a route's own entry counts more. What evaluations have
+    /// measured counts more than this.
+    #[serde(default)]
+    pub quality: BTreeMap<String, f64>,
     /// What it takes.
     #[serde(default)]
     pub limits: Limits,
@@ -202,34 +198,6 @@ impl Model {
     pub fn upstream(&self) -> &str {
         self.upstream.as_deref().unwrap_or(&self.name)
     }
-}
-
-/// How a route orders the models that may and can.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// By price and latency together.
-    #[default]
-    Balanced,
-    /// By price.
-    Cheapest,
-    /// By latency.
-    Fastest,
-    /// As the route lists them.
-    Ordered,
-}
-
-/// A name that stands for several models.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// Unique name, also among models.
-    pub name: String,
-    /// Names of its models.
-    pub models: Vec<String>,
-    /// How they are ordered.
-    #[serde(default)]
-    pub strategy: Strategy,
 }
 
 /// The catalogue: checked by `catalogue_file`, so that names in it resolve.

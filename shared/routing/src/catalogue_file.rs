@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use orrery_types::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Capability, Catalogue, Location, Model, Provider, Route};
+use crate::catalogue::{Capability, Catalogue, Location, Model, Price, Provider, Route};
+
+mod routes;
 
 /// Names that callers use to leave the choice to the router.
 pub const AUTO: &str = "auto";
@@ -40,7 +42,26 @@ struct File {
 
 /// Parses and checks.
 pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
-    let file: File = toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?;
+    check(toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?)
+}
+
+/// Parses and checks what [`to_json`] writes.
+pub fn parse_json(text: &str) -> Result<Catalogue, CatalogueError> {
+    check(serde_json::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?)
+}
+
+/// The catalogue as one text, for other processes.
+pub fn to_json(catalogue: &Catalogue) -> Result<String, CatalogueError> {
+    let file = File {
+        currency: catalogue.currency.clone(),
+        providers: catalogue.providers.values().cloned().collect(),
+        models: catalogue.models.values().cloned().collect(),
+        routes: catalogue.routes.values().cloned().collect(),
+    };
+    serde_json::to_string(&file).map_err(|error| CatalogueError::Syntax(error.to_string()))
+}
+
+fn check(file: File) -> Result<Catalogue, CatalogueError> {
     let mut faults = Vec::new();
     if file.currency.len() != 3 || !file.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
         faults.push(format!("currency {:?} is no ISO 4217 code such as \"EUR\"", file.currency));
@@ -53,7 +74,7 @@ pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
     let routes = by_name("route", file.routes, |route| &route.name, &mut faults);
     providers.values().for_each(|provider| check_provider(provider, &mut faults));
     models.values().for_each(|model| check_model(model, providers.get(&model.provider), &mut faults));
-    routes.values().for_each(|route| check_route(route, &models, &mut faults));
+    routes::check(&routes, &models, &mut faults);
     if !faults.is_empty() {
         return Err(CatalogueError::Faults(faults));
     }
@@ -117,7 +138,12 @@ fn check_model(model: &Model, provider: Option<&Provider>, faults: &mut Vec<Stri
     if model.limits.output_tokens > model.limits.context_tokens {
         faults.push(format!("model {name:?}: limits.output_tokens is above limits.context_tokens"));
     }
-    if model.price.input_token.max(model.price.output_token) > TOKEN_PRICE_NANOS_MAX {
+    faults.extend(model.price.faults().into_iter().map(|fault| format!("model {name:?}: {fault}")));
+    if let Some((of, _)) = model.quality.iter().find(|(_, quality)| !(0.0..=1.0).contains(*quality)) {
+        faults.push(format!("model {name:?}: quality of {of:?} must lie between 0 and 1"));
+    }
+    let dearest = |price: &Price| price.dearest().input_token.max(price.dearest().output_token);
+    if model.price.entries().iter().any(|price| dearest(price) > TOKEN_PRICE_NANOS_MAX) {
         faults.push(format!(
             "model {name:?}: a token above {TOKEN_PRICE_NANOS_MAX} nanos; prices are nano-units per token"
         ));
@@ -127,14 +153,39 @@ fn check_model(model: &Model, provider: Option<&Provider>, faults: &mut Vec<Stri
     }
 }
 
-fn check_route(route: &Route, models: &BTreeMap<String, Model>, faults: &mut Vec<String>) {
-    if models.contains_key(&route.name) {
-        faults.push(format!("route {:?} has the name of a model", route.name));
-    }
-    if route.models.is_empty() {
-        faults.push(format!("route {:?} lists no models", route.name));
-    }
-    for model in route.models.iter().filter(|model| !models.contains_key(*model)) {
-        faults.push(format!("route {:?}: there is no model {model:?}", route.name));
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_catalogue_is_the_same_in_another_process() {
+        let text = r#"
+            currency = "EUR"
+            [[provider]]
+            name = "cloud"
+            kind = "openai"
+            location = "external"
+            base_url = "https://example.com/v1"
+            api_key = { store = "cloud" }
+            options = { organization = "x" }
+            [[model]]
+            name = "m"
+            provider = "cloud"
+            capabilities = ["chat"]
+            data_classes = ["public"]
+            tenants = ["*"]
+            purposes = ["*"]
+            quality = { chat = 0.7 }
+            price = [{ input_token = 1 }, { valid_from = "2026-01-01T00:00:00Z", input_token = 2 }]
+            [[route]]
+            name = "r"
+            models = ["m"]
+            strategy = "ordered"
+        "#;
+        let catalogue = parse(text).unwrap();
+        let elsewhere = parse_json(&to_json(&catalogue).unwrap()).unwrap();
+        assert_eq!(elsewhere, catalogue);
+        assert_eq!(elsewhere.digest, catalogue.digest);
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-/// Attempts of one call over all candidates.
-pub const ATTEMPTS_MAX: u32 = 4;
 /// Attempts with one candidate.
 pub const ATTEMPTS_PER_CANDIDATE_MAX: u32 = 2;
 const DELAY_MIN: Duration = Duration::from_millis(50);
@@ -30,6 +28,10 @@ pub struct Standing {
     pub attempts: u32,
     /// Attempts so far with this candidate.
     pub attempts_here: u32,
+    /// Attempts that the route allows, over all candidates.
+    pub attempts_max: u32,
+    /// Whether the retry budget has one left for the same candidate; see `RetryBudget`.
+    pub may_retry: bool,
     /// Whether another candidate is left.
     pub another: bool,
     /// Time left to the caller's deadline.
@@ -50,13 +52,14 @@ pub enum Next {
 /// Decides; `jitter` is a random number from 0 to 1.
 pub fn next(failure: Failure, standing: Standing, jitter: f64) -> Next {
     let Failure::Model { again, after } = failure else { return Next::GiveUp };
-    if standing.attempts >= ATTEMPTS_MAX || standing.remaining.is_zero() {
+    if standing.attempts >= standing.attempts_max || standing.remaining.is_zero() {
         return Next::GiveUp;
     }
     let backoff = DELAY_MIN.saturating_mul(1 << standing.attempts_here.min(6)).min(DELAY_MAX);
     let delay = after.unwrap_or_else(|| backoff.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0));
     // Waiting pays only when there is no better candidate, and only within the caller's time.
     let worth_waiting = delay < standing.remaining && delay <= DELAY_MAX;
+    let again = again && standing.may_retry;
     match (again && standing.attempts_here < ATTEMPTS_PER_CANDIDATE_MAX && worth_waiting, standing.another) {
         (true, true) if after.is_some() => Next::Fallback,
         (true, _) => Next::Again(delay),
@@ -69,7 +72,14 @@ pub fn next(failure: Failure, standing: Standing, jitter: f64) -> Next {
 mod tests {
     use super::*;
 
-    const NOW: Standing = Standing { attempts: 1, attempts_here: 1, another: true, remaining: Duration::from_secs(10) };
+    const NOW: Standing = Standing {
+        attempts: 1,
+        attempts_here: 1,
+        attempts_max: 4,
+        may_retry: true,
+        another: true,
+        remaining: Duration::from_secs(10),
+    };
     const FLAKY: Failure = Failure::Model { again: true, after: None };
 
     #[test]
@@ -83,6 +93,9 @@ mod tests {
             ("a flaky model gets a second chance", FLAKY, NOW, Next::Again(Duration::from_millis(100))),
             ("but no third", FLAKY, Standing { attempts: 2, attempts_here: 2, ..NOW }, Next::Fallback),
             ("and at last nobody", FLAKY, Standing { attempts: 4, ..NOW }, Next::GiveUp),
+            ("or fewer, as the route says", FLAKY, Standing { attempts_max: 1, ..NOW }, Next::GiveUp),
+            ("without a retry left it is passed by", FLAKY, Standing { may_retry: false, ..NOW }, Next::Fallback),
+            ("or the last", FLAKY, Standing { may_retry: false, ..alone }, Next::GiveUp),
             ("one that asks for time is passed by", asks, NOW, Next::Fallback),
             ("unless it is the only one", asks, alone, Next::Again(Duration::from_secs(1))),
             ("and does not ask for too much", asks_long, alone, Next::GiveUp),

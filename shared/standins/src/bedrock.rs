@@ -58,7 +58,7 @@ fn signature(request: &Request, authorization: &str) -> Option<String> {
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     // Every service but S3 has the path as it was sent escaped once more.
     let escaped: String = path.bytes().map(escape).collect();
-    let body = hex::encode(Sha256::digest(&request.raw));
+    let body = hex::encode(Sha256::digest(&request.bytes));
     let canonical = format!("{}\n{escaped}\n{query}\n{headers}\n{names}\n{body}", request.method);
     let date = request.header("x-amz-date")?;
     let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));

@@ -1,5 +1,4 @@
-//! What all vendors' servers share: real HTTP/1.1, spoken byte by byte, so that a test decides where a chunk ends and when a
-//! connection breaks. A vendor adds how it writes.
+//! What the servers of vendors share that have an interface of their own: what a test has them do. A vendor adds how it writes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,8 +7,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::wire::{chunk, head, plain, read_request, until_closed};
+
+pub use crate::wire::Request;
 
 /// Headers of an answer.
 pub type Headers = Vec<(&'static str, String)>;
@@ -29,29 +32,6 @@ pub enum Script {
     Hangs,
     /// Streams words for ever.
     Babbles,
-}
-
-/// A request as it came.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    /// All lines of the head, the first one too.
-    pub headers: String,
-    /// The body's JSON; null where there is none.
-    pub body: Value,
-    pub raw: Vec<u8>,
-}
-
-impl Request {
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.headers.lines().skip(1);
-        lines
-            .filter_map(|line| line.split_once(':'))
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.trim())
-    }
 }
 
 /// How a vendor writes.
@@ -183,78 +163,6 @@ async fn converse(
             }
         }
     }
-}
-
-async fn until_closed(stream: &mut TcpStream) -> std::io::Result<()> {
-    let mut rest = [0; 1];
-    match stream.read(&mut rest).await {
-        Ok(0) | Err(_) => Err(std::io::ErrorKind::BrokenPipe.into()),
-        Ok(_) => Ok(()),
-    }
-}
-
-fn lines(headers: &[(&str, String)]) -> String {
-    headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
-}
-
-async fn head(stream: &mut TcpStream, media_type: &str, headers: &[(&str, String)]) -> std::io::Result<()> {
-    let extra = lines(headers);
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n{extra}connection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await
-}
-
-async fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
-    if bytes.is_empty() {
-        return Ok(()); // an empty chunk would end the body
-    }
-    let mut framed = format!("{:x}\r\n", bytes.len()).into_bytes();
-    framed.extend_from_slice(bytes);
-    framed.extend_from_slice(b"\r\n");
-    stream.write_all(&framed).await?;
-    stream.flush().await
-}
-
-async fn plain(stream: &mut TcpStream, status: u16, headers: &[(&str, String)], body: &str) -> std::io::Result<()> {
-    let extra = lines(headers);
-    let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{extra}connection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await
-}
-
-async fn read_request(stream: &mut TcpStream) -> Option<Request> {
-    let mut bytes = Vec::new();
-    let (head_end, length) = loop {
-        let mut part = [0; 4096];
-        let read = stream.read(&mut part).await.ok()?;
-        if read == 0 {
-            return None;
-        }
-        bytes.extend_from_slice(&part[..read]);
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            break (end + 4, length.map_or(Some(0), |length| length.trim().parse::<usize>().ok())?);
-        }
-    };
-    while bytes.len() < head_end + length {
-        let mut part = [0; 4096];
-        let read = stream.read(&mut part).await.ok()?;
-        if read == 0 {
-            return None;
-        }
-        bytes.extend_from_slice(&part[..read]);
-    }
-    let headers = String::from_utf8_lossy(&bytes[..head_end]).into_owned();
-    let mut first = headers.split_whitespace();
-    let (method, path) = (first.next()?.to_owned(), first.next()?.to_owned());
-    let raw = bytes[head_end..].to_vec();
-    let body = if raw.is_empty() { Value::Null } else { serde_json::from_slice(&raw).ok()? };
-    Some(Request { method, path, headers, body, raw })
 }
 
 /// One server-sent event without a name.

@@ -10,3 +10,4 @@ pub mod http;
 pub mod inference;
 pub mod kserve;
 pub mod openai;
+pub mod wire;

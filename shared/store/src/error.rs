@@ -33,6 +33,9 @@ pub enum StoreError {
     /// It was reached, and says nothing.
     #[error("the database does not answer; what it was sent last may have taken effect")]
     Silent,
+    /// What a row holds does not read.
+    #[error("the database holds what does not read: {0}")]
+    Corrupted(String),
     /// The work was abandoned because the process is going down, or it panicked.
     #[error("the database operation did not finish: {0}")]
     Abandoned(String),
@@ -44,7 +47,7 @@ impl StoreError {
         match self {
             Self::Overloaded { .. } | Self::Connect { .. } | Self::Abandoned(_) | Self::Silent => true,
             Self::Query(cause) => is_passing(cause),
-            Self::UnsupportedUrl(_) | Self::Migrate(_) => false,
+            Self::UnsupportedUrl(_) | Self::Migrate(_) | Self::Corrupted(_) => false,
         }
     }
 
@@ -59,6 +62,7 @@ impl From<StoreError> for Error {
         let soon = Duration::from_millis(500);
         match &error {
             StoreError::Overloaded { .. } => Error::new(ErrorCode::Overloaded, error.to_string()).retry_after(soon),
+            StoreError::Corrupted(_) => Error::new(ErrorCode::DataCorrupted, error.to_string()),
             StoreError::Connect { .. } | StoreError::Abandoned(_) | StoreError::Silent => {
                 Error::new(ErrorCode::Unavailable, error.to_string()).retry_after(soon)
             }

@@ -1,4 +1,4 @@
-//! A redis-server that keeps nothing unless asked to.
+//! A redis-server that keeps nothing, or appends every change to a file as the real system's does.
 
 use std::process::Command;
 
@@ -13,14 +13,24 @@ pub struct RedisServer {
     process: Process,
     port: u16,
     folder: TempDir,
+    appends: bool,
 }
 
 impl RedisServer {
-    /// Starts one.
+    /// Starts one that keeps nothing.
     pub async fn start() -> Result<Self, TestkitError> {
+        Self::launched(false).await
+    }
+
+    /// Starts one that appends every change to a file, which costs what it costs the real system.
+    pub async fn start_appending() -> Result<Self, TestkitError> {
+        Self::launched(true).await
+    }
+
+    async fn launched(appends: bool) -> Result<Self, TestkitError> {
         let folder = tempfile::tempdir()?;
         let port = free_port()?;
-        let server = Self { process: launch(&folder, port)?, port, folder };
+        let server = Self { process: launch(&folder, port, appends)?, port, folder, appends };
         server.ready().await?;
         Ok(server)
     }
@@ -30,19 +40,24 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The process, to pause it with SIGSTOP and continue it.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Kills the server. What it held is gone.
+    /// Kills the server. What it held is gone, unless it appends to a file.
     pub fn kill(&mut self) -> Result<(), TestkitError> {
         self.process.kill()
     }
 
-    /// Starts it again, empty, on the same port.
+    /// Starts it again on the same port, with what it kept.
     pub async fn restart(&mut self) -> Result<(), TestkitError> {
-        self.process = launch(&self.folder, self.port)?;
+        self.process = launch(&self.folder, self.port, self.appends)?;
         self.ready().await
     }
 
@@ -53,9 +68,10 @@ impl RedisServer {
     }
 }
 
-fn launch(folder: &TempDir, port: u16) -> Result<Process, TestkitError> {
+fn launch(folder: &TempDir, port: u16, appends: bool) -> Result<Process, TestkitError> {
     let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
+    command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly"]);
+    command.arg(if appends { "yes" } else { "no" });
     command.arg("--dir").arg(folder.path());
     Process::start(command, &folder.path().join("redis.log"))
 }

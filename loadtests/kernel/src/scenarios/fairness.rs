@@ -8,14 +8,13 @@ use anyhow::Context as _;
 use futures::future::try_join_all;
 use orrery_bus::{CallContext, verbs};
 use orrery_kernel::domain::command::Command;
+use orrery_loadtest_bench::report::{say, table, write};
+use orrery_loadtest_bench::{Machine, percentile};
 use orrery_proto::v1::{ListTasksRequest, TaskStatus};
 use serde::Serialize;
 
 use crate::Options;
-use crate::drive::percentile;
 use crate::fill::fill;
-use crate::machine::Machine;
-use crate::report::{self, say, table};
 use crate::systems::System as _;
 use crate::systems::orrery::{Database, Orrery, TENANT, caller};
 
@@ -83,7 +82,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         [line(row, "0".to_owned(), 0.0, row.idle), line(row, beside, row.backlog_steps_per_s, row.beside_backlog)]
     });
     say(table(&columns, 2, lines));
-    report::write(&options.out, &Results { machine, rows })
+    write(&options.out, &Results { machine, rows })
 }
 
 async fn measure(options: &Options, database: Database) -> anyhow::Result<Row> {

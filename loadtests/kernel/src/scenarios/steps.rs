@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orrery_loadtest_bench::Machine;
+use orrery_loadtest_bench::report::{say, table, write};
 use serde::Serialize;
 
 use crate::Options;
 use crate::drive;
-use crate::machine::Machine;
-use crate::report::{self, Row, say, table};
+use crate::report::{self, Row};
 use crate::systems::Shared;
 use crate::systems::orrery::Orrery;
 use crate::systems::restate::Restate;
@@ -52,10 +53,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     say(format!("events lagged behind by at most {publish_lag_s:.1?} s when a load ended"));
     compare(&rows);
     let (seconds, repetitions) = (options.seconds, options.repetitions);
-    report::write(
-        &options.out,
-        &Results { machine, steps_per_workflow: 10, seconds, repetitions, rows, publish_lag_s },
-    )?;
+    write(&options.out, &Results { machine, steps_per_workflow: 10, seconds, repetitions, rows, publish_lag_s })?;
     say(format!("written to {}", options.out.display()));
     Ok(())
 }

@@ -8,6 +8,8 @@ use anyhow::Context as _;
 use futures::future::join_all;
 use orrery_bus::{CallContext, verbs};
 use orrery_kernel::domain::command::Command;
+use orrery_loadtest_bench::report::{say, table, write};
+use orrery_loadtest_bench::{Machine, processes};
 use orrery_proto::v1::{DecideReviewRequest, ListReviewsRequest};
 use orrery_testkit::eventually_within;
 use serde::Serialize;
@@ -15,9 +17,6 @@ use serde::Serialize;
 use crate::Options;
 use crate::drive;
 use crate::fill::fill;
-use crate::machine::Machine;
-use crate::processes;
-use crate::report::{self, say, table};
 use crate::systems::orrery::{Database, Orrery, TENANT, caller};
 use crate::systems::{Shared, System as _};
 
@@ -85,7 +84,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         ]
     };
     say(table(&columns, 1, rows.iter().map(line)));
-    report::write(&options.out, &Results { machine, rows })
+    write(&options.out, &Results { machine, rows })
 }
 
 async fn measure(options: &Options, database: Database) -> anyhow::Result<Row> {

@@ -38,6 +38,8 @@ pub fn http(listen: SocketAddr, gateway: web::Data<Gateway>) -> TaskSpec {
                 .max_connections(connections_max.div_ceil(workers))
                 .client_request_timeout(HEAD_TIMEOUT)
                 .keep_alive(KEEP_ALIVE)
+                // Chunks of a stream would wait for the acknowledgement of the ones before.
+                .tcp_nodelay(true)
                 // A client that closes its side has left: its handler is dropped, and with it the work upstream.
                 .h1_allow_half_closed(false)
                 .shutdown_timeout(DRAIN_S)

@@ -11,6 +11,7 @@ use actix_web::{HttpMessage as _, web};
 use orrery_errors::{Error, ErrorCode};
 use orrery_types::UnixMillis;
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use super::call::{self, Call};
 use super::failure::Dialect;
@@ -23,6 +24,8 @@ use crate::domain::directory::{Denial, Identity};
 use crate::domain::role::Access;
 
 const TRACE_HEADER: HeaderName = HeaderName::from_static("orrery-trace-id");
+/// Where clients of Anthropic's interface put the key.
+const KEY_HEADER: &str = "x-api-key";
 
 /// The middleware around all routes.
 pub async fn admit(
@@ -48,6 +51,7 @@ pub async fn admit(
         orrery_telemetry::extract_http(parent, head("tracestate").unwrap_or_default(), &span);
     }
     let trace_id = orrery_telemetry::trace_id(&span);
+    let request_id = trace_id.clone().unwrap_or_else(|| Uuid::now_v7().simple().to_string());
     let dialect = routed.dialect(request.path());
 
     let mut caller = None;
@@ -66,6 +70,7 @@ pub async fn admit(
     }
     let mut response = in_dialect(answered, dialect, trace_id.as_deref());
     decorate(&mut response, &routed, trace_id.as_deref());
+    identify(&mut response, dialect, &request_id);
 
     let status = response.status().as_u16();
     span.record("http.response.status_code", status);
@@ -112,11 +117,7 @@ fn authenticate(
     request: &ServiceRequest,
     route: &Route,
 ) -> Result<std::sync::Arc<Identity>, Failure> {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = header.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
+    let token = token(request);
     let directory = gateway.directory.load();
     let outcome = match token {
         None => Err(Denial::Missing),
@@ -136,6 +137,16 @@ fn authenticate(
         };
         Error::new(ErrorCode::Unauthenticated, message).into()
     })
+}
+
+/// The key in the head: a bearer token, or in the header of Anthropic's clients.
+fn token(request: &ServiceRequest) -> Option<&str> {
+    let headers = request.headers();
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    bearer.or_else(|| headers.get(KEY_HEADER)?.to_str().ok().map(str::trim))
 }
 
 fn deny(gateway: &Gateway, route: &Route, denial: Denial, owner: Option<&Identity>, key_id: Option<&str>) {
@@ -197,6 +208,16 @@ fn in_dialect(
         tracing::warn!(%error, "request failed");
     }
     response.into_response(rendered)
+}
+
+/// The name of the request, in the header where clients of the dialect look for it.
+fn identify(response: &mut ServiceResponse<BoxBody>, dialect: Dialect, request_id: &str) {
+    let Ok(value) = HeaderValue::from_str(request_id) else { return };
+    let headers = response.headers_mut();
+    if dialect == Dialect::Anthropic {
+        headers.insert(HeaderName::from_static("request-id"), value.clone());
+    }
+    headers.insert(HeaderName::from_static("x-request-id"), value);
 }
 
 fn decorate(response: &mut ServiceResponse<BoxBody>, routed: &Routed, trace_id: Option<&str>) {

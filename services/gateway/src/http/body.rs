@@ -46,19 +46,47 @@ pub fn expect_type(request: &HttpRequest, wanted: &str, fits: impl Fn(&str) -> b
     Err(Error::new(ErrorCode::UnsupportedMedia, message).into())
 }
 
+/// What is read of a body that is refused, so that its sender gets to see the answer instead of a connection that breaks.
+const REFUSED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// And for how long.
+const REFUSED_TIME_MAX: Duration = Duration::from_secs(10);
+
 /// The whole body, at most `json_bytes_max`.
 pub async fn whole(gateway: &Gateway, request: &HttpRequest, payload: Payload) -> Result<Bytes, Failure> {
     let limit = gateway.config.json_bytes_max;
-    announced(request, u64::try_from(limit).unwrap_or(u64::MAX))?;
     let mut payload = payload;
+    if let Err(refused) = announced(request, u64::try_from(limit).unwrap_or(u64::MAX)) {
+        // What is far too much is not waited for.
+        if announced(request, REFUSED_BYTES_MAX).is_ok() {
+            pass_over(&mut payload).await;
+        }
+        return Err(refused);
+    }
     let mut body = BytesMut::new();
     while let Some(chunk) = next(&mut payload).await? {
         if body.len() + chunk.len() > limit {
+            pass_over(&mut payload).await;
             return Err(too_large(u64::try_from(limit).unwrap_or(u64::MAX)));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// Reads the rest of a body and keeps nothing of it.
+async fn pass_over(payload: &mut Payload) {
+    let reading = async {
+        let mut left = REFUSED_BYTES_MAX;
+        while let Ok(Some(chunk)) = next(payload).await {
+            match left.checked_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX)) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    if tokio::time::timeout(REFUSED_TIME_MAX, reading).await.is_err() {
+        tracing::debug!("a body that was refused did not end in time");
+    }
 }
 
 /// The next bytes of a body; none at its end.
@@ -97,6 +125,23 @@ pub fn media_type(request: &HttpRequest) -> String {
 
 /// JSON by type, with the place of the fault.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| Failure::invalid(format!("the body is not the JSON expected: {error}")))
+    // The path to a fault costs time, so it is looked for only where there is one.
+    if let Ok(read) = serde_json::from_slice(bytes) {
+        return Ok(read);
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let fault = match serde_path_to_error::deserialize(&mut reader) {
+        Ok(read) => return reader.end().map(|()| read).map_err(|fault| unreadable(&fault)),
+        Err(fault) => fault,
+    };
+    let path = fault.path().to_string();
+    let fault = fault.into_inner();
+    match path.as_str() {
+        "" | "." | "?" => Err(unreadable(&fault)),
+        _ => Err(Failure::param(&path, format!("{path} is not as expected: {fault}"))),
+    }
+}
+
+fn unreadable(fault: &serde_json::Error) -> Failure {
+    Failure::invalid(format!("the body is not the JSON expected: {fault}"))
 }

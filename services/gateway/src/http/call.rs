@@ -42,6 +42,7 @@ impl Call {
             tenant: self.identity.tenant.to_string(),
             principal: self.identity.principal.to_string(),
             roles: self.identity.roles.clone(),
+            key_id: self.identity.key_id.clone(),
             ..Caller::default()
         })
     }

@@ -1,4 +1,4 @@
-//! Errors as clients see them: one documented shape, and OpenAI's on the OpenAI-compatible routes.
+//! Errors as clients see them: one documented shape, and OpenAI's and Anthropic's on the routes that speak as they do.
 
 use std::fmt;
 
@@ -18,6 +18,8 @@ pub enum Dialect {
     Orrery,
     /// OpenAI's.
     OpenAi,
+    /// Anthropic's.
+    Anthropic,
 }
 
 /// A failed request.
@@ -55,6 +57,7 @@ impl Failure {
         match dialect {
             Dialect::Orrery => response.json(self.body(trace_id)),
             Dialect::OpenAi => response.json(self.openai_body()),
+            Dialect::Anthropic => response.json(self.anthropic_body(trace_id)),
         }
     }
 
@@ -70,6 +73,33 @@ impl Failure {
             trace_id: trace_id.map(str::to_owned),
         };
         ErrorBody { error }
+    }
+
+    /// In Anthropic's shape, which has no place for the parameter at fault: the message begins with it.
+    pub fn anthropic_body(&self, request_id: Option<&str>) -> AnthropicErrorBody {
+        let kind = match self.error.code {
+            ErrorCode::Unauthenticated => "authentication_error",
+            ErrorCode::Forbidden | ErrorCode::PolicyDenied => "permission_error",
+            ErrorCode::NotFound | ErrorCode::NoModel => "not_found_error",
+            ErrorCode::BudgetExceeded => "billing_error",
+            ErrorCode::PayloadTooLarge => "request_too_large",
+            ErrorCode::RateLimited => "rate_limit_error",
+            ErrorCode::Overloaded => "overloaded_error",
+            ErrorCode::DeadlineExceeded => "timeout_error",
+            _ if self.status_code().is_client_error() => "invalid_request_error",
+            _ => "api_error",
+        };
+        let message = match &self.param {
+            Some(param) if !self.error.message.starts_with(param.as_str()) => {
+                format!("{param}: {}", self.error.message)
+            }
+            _ => self.error.message.clone(),
+        };
+        AnthropicErrorBody {
+            kind: "error",
+            error: AnthropicError { kind, message },
+            request_id: request_id.map(str::to_owned),
+        }
     }
 
     /// In OpenAI's shape.
@@ -88,6 +118,29 @@ impl Failure {
         let error = OpenAiError { message: self.error.message.clone(), kind, param: self.param.clone(), code };
         OpenAiErrorBody { error }
     }
+}
+
+/// Anthropic's shape of errors.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AnthropicErrorBody {
+    /// Always `error`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What went wrong.
+    pub error: AnthropicError,
+    /// Leads to logs and traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// What went wrong, as Anthropic says it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AnthropicError {
+    /// A class of errors.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What was wrong, with what, and what to do.
+    pub message: String,
 }
 
 /// The one shape of errors.

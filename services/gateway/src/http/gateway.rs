@@ -7,12 +7,15 @@ use tokio_util::sync::CancellationToken;
 use super::{InFlight, Uploads};
 use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
 use crate::config::GatewayConfig;
+use crate::models::Models;
 
 /// The gateway as its handlers see it.
 #[derive(Debug)]
 pub struct Gateway {
     /// The other services.
     pub bus: Bus,
+    /// The models.
+    pub models: Models,
     /// Limits and defaults.
     pub config: GatewayConfig,
     /// The snapshot of keys.

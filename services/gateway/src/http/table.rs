@@ -121,12 +121,34 @@ table! {
     "/v1/models" { GET Of(&[Developer, Admin]) => routes::openai::models::list; }
     "/v1/models/{model}" { GET Of(&[Developer, Admin]) => routes::openai::models::get; }
     "/v1/chat/completions" { POST Of(&[Developer, Admin]) => routes::openai::chat::complete; }
+    "/v1/completions" { POST Of(&[Developer, Admin]) => routes::openai::completions::create; }
+    "/v1/responses" { POST Of(&[Developer, Admin]) => routes::openai::responses::create; }
+    "/v1/messages" { POST Of(&[Developer, Admin]) => routes::anthropic::messages::create; }
+    "/v1/messages/count_tokens" { POST Of(&[Developer, Admin]) => routes::anthropic::count_tokens::count; }
     "/v1/embeddings" { POST Of(&[Developer, Admin]) => routes::openai::embeddings::create; }
+    "/v1/rerank" { POST Of(&[Developer, Admin]) => routes::openai::rerank::create; }
+    "/v1/moderations" { POST Of(&[Developer, Admin]) => routes::openai::moderations::create; }
+    "/v1/images/generations" { POST Of(&[Developer, Admin]) => routes::openai::images::generate; }
+    "/v1/images/edits" { POST Of(&[Developer, Admin]) => routes::openai::images::edit; }
+    "/v1/images/variations" { POST Of(&[Developer, Admin]) => routes::openai::images::vary; }
+    "/v1/audio/translations" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::translate; }
     "/v1/audio/transcriptions" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::create; }
 }
 
 /// Paths under which errors have OpenAI's shape.
-const OPENAI: [&str; 4] = ["/v1/models", "/v1/chat/", "/v1/embeddings", "/v1/audio/"];
+const OPENAI: [&str; 9] = [
+    "/v1/models",
+    "/v1/chat/",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/moderations",
+    "/v1/images/",
+    "/v1/audio/",
+];
+/// The path under which they have Anthropic's.
+const ANTHROPIC: &str = "/v1/messages";
 
 /// Every route.
 pub fn routes() -> &'static [Route] {
@@ -161,7 +183,13 @@ impl Routed {
 
     /// The shape of errors.
     pub fn dialect(&self, path: &str) -> Dialect {
-        if OPENAI.iter().any(|prefix| path.starts_with(prefix)) { Dialect::OpenAi } else { Dialect::Orrery }
+        if path.starts_with(ANTHROPIC) {
+            Dialect::Anthropic
+        } else if OPENAI.iter().any(|prefix| path.starts_with(prefix)) {
+            Dialect::OpenAi
+        } else {
+            Dialect::Orrery
+        }
     }
 }
 

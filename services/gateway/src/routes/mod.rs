@@ -1,5 +1,6 @@
 //! One file per resource. A handler reads the request, calls the service that knows, and puts its answer into JSON.
 
+pub mod anthropic;
 pub mod audit;
 mod batch_view;
 pub mod batches;
@@ -8,10 +9,12 @@ pub mod identity;
 pub mod knowledge;
 pub mod openai;
 pub mod openapi;
+mod reading;
 pub mod retention;
 mod review_view;
 pub mod reviews;
 pub mod spend;
+mod streaming;
 pub mod system;
 pub mod task_events;
 mod task_view;

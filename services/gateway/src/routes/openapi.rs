@@ -7,18 +7,18 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, SecurityRequirement}
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    audit, batches, control, identity, knowledge, openai, retention, reviews, spend, system, task_events, tasks,
-    workflows,
+    anthropic, audit, batches, control, identity, knowledge, openai, retention, reviews, spend, system, task_events,
+    tasks, workflows,
 };
 use crate::http::Answer;
-use crate::http::failure::{ErrorBody, OpenAiErrorBody};
+use crate::http::failure::{AnthropicErrorBody, ErrorBody, OpenAiErrorBody};
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Orrery",
-        description = "Tasks, reviews, knowledge, audit, spend and OpenAI-compatible model calls. Every call but this \
-                       document needs `Authorization: Bearer ok_…`. `Orrery-Deadline-Ms` says how long you will wait; \
+        description = "Tasks, reviews, knowledge, audit, spend, and model calls as OpenAI and Anthropic have them. Every call but this \
+                       document needs `Authorization: Bearer ok_…` or `x-api-key: ok_…`. `Orrery-Deadline-Ms` says how long you will wait; \
                        `Orrery-Trace-Id` in the answer leads to logs and traces."
     ),
     paths(
@@ -38,10 +38,13 @@ use crate::http::failure::{ErrorBody, OpenAiErrorBody};
         knowledge::collections, knowledge::documents, knowledge::search, knowledge::ingest, knowledge::delete,
         audit::explain, audit::proof, audit::checkpoint, audit::export,
         spend::get, spend::set_budget, system::status,
-        openai::models::list, openai::models::get, openai::chat::complete, openai::embeddings::create,
-        openai::transcriptions::create,
+        openai::models::list, openai::models::get, anthropic::messages::create, anthropic::count_tokens::count,
+        openai::chat::complete, openai::completions::create, openai::responses::create, openai::embeddings::create,
+        openai::transcriptions::create, openai::transcriptions::translate,
+        openai::rerank::create, openai::moderations::create, openai::images::generate, openai::images::edit,
+        openai::images::vary,
     ),
-    components(schemas(ErrorBody, OpenAiErrorBody)),
+    components(schemas(ErrorBody, OpenAiErrorBody, AnthropicErrorBody)),
     modifiers(&Promises)
 )]
 struct Document;
@@ -66,7 +69,11 @@ fn promise(operation: &mut Operation) {
     if tags.iter().all(|tag| tag != "document") {
         operation.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
     }
-    let shape = if tags.iter().any(|tag| tag == "openai") { "OpenAiErrorBody" } else { "ErrorBody" };
+    let shape = match tags.first().map(String::as_str) {
+        Some("openai") => "OpenAiErrorBody",
+        Some("anthropic") => "AnthropicErrorBody",
+        _ => "ErrorBody",
+    };
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(shape))).build();
     let failed =
         ResponseBuilder::new().description("what went wrong, and what to do").content("application/json", content);

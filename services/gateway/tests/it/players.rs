@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use orrery_bus::{Bus, CallContext, FrameSender, RunningServer, Server, verbs};
+use orrery_bus::{Bus, RunningServer, Server, verbs};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::*;
 use orrery_testkit::NatsServer;
@@ -14,6 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::bulk_players::{batches, retention};
+use crate::model_players::router_server;
 
 pub const LIMIT: usize = 64;
 
@@ -39,7 +40,7 @@ pub struct Players {
     _servers: Vec<RunningServer>,
 }
 
-type Shared = Arc<Mutex<Seen>>;
+pub type Shared = Arc<Mutex<Seen>>;
 
 impl Players {
     pub async fn start(nats: &NatsServer) -> Self {
@@ -279,146 +280,13 @@ fn review(id: &str) -> Review {
     }
 }
 
-fn identity(name: &str) -> ModelIdentity {
+pub fn identity(name: &str) -> ModelIdentity {
     ModelIdentity {
         name: name.to_owned(),
         version: "1".to_owned(),
         digest: String::new(),
         provider: "local".to_owned(),
     }
-}
-
-fn router_server(bus: &Bus, seen: &Shared, cancelled: &Arc<AtomicBool>) -> Server {
-    let (invoke, stream, budget, spend) = (seen.clone(), seen.clone(), seen.clone(), seen.clone());
-    let cancelled = cancelled.clone();
-    let blobs = bus.clone();
-    Server::new(bus, "router", "1.0.0")
-        .handle(verbs::router::MODELS, LIMIT, |_, _: ListModelsRequest| async move {
-            let model = CatalogueModel {
-                name: "smollm2".to_owned(),
-                provider: "local".to_owned(),
-                created: 1_730_419_200,
-                ..Default::default()
-            };
-            Ok(ListModelsReply { models: vec![model] })
-        })
-        .handle(verbs::router::INVOKE, LIMIT, move |_, request: InvokeRequest| {
-            let (seen, bus) = (invoke.clone(), blobs.clone());
-            async move {
-                seen.lock().invocations.push(request.clone());
-                invoke_reply(&bus, request).await
-            }
-        })
-        .handle_stream(
-            verbs::router::STREAM,
-            LIMIT,
-            move |_: CallContext, request: InvokeRequest, frames: FrameSender<InvokeFrame>| {
-                let (seen, cancelled) = (stream.clone(), LeftBehind(cancelled.clone()));
-                async move {
-                    let said = last_message(&request);
-                    seen.lock().invocations.push(request.clone());
-                    if request.model == "missing" {
-                        return Err(Error::new(ErrorCode::NoModel, "there is no model \"missing\""));
-                    }
-                    let delta = |text: &str| InvokeFrame {
-                        kind: Some(invoke_frame::Kind::Delta(ChatDelta {
-                            text: text.to_owned(),
-                            ..ChatDelta::default()
-                        })),
-                    };
-                    if said == "forever" {
-                        loop {
-                            frames.send(&delta("on ")).await?;
-                            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                        }
-                    }
-                    for word in ["Good ", "day"] {
-                        frames.send(&delta(word)).await?;
-                    }
-                    if said == "break" {
-                        return Err(Error::new(ErrorCode::ModelFailed, "the provider went away"));
-                    }
-                    frames.send(&InvokeFrame { kind: Some(invoke_frame::Kind::Done(chat_reply("Good day"))) }).await?;
-                    cancelled.forget();
-                    Ok(())
-                }
-            },
-        )
-        .handle(verbs::router::SPEND, LIMIT, move |_, _: SpendRequest| {
-            let limit_nanos = spend.lock().budget;
-            async move { Ok(SpendReply { limit_nanos, currency: "EUR".to_owned(), ..SpendReply::default() }) }
-        })
-        .handle(verbs::router::SET_BUDGET, LIMIT, move |_, request: SetBudgetRequest| {
-            budget.lock().budget = request.limit_nanos;
-            async move { Ok(SetBudgetReply {}) }
-        })
-}
-
-/// Notices that a handler was dropped before it was done, which is how a caller that left ends it.
-struct LeftBehind(Arc<AtomicBool>);
-
-impl LeftBehind {
-    fn forget(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for LeftBehind {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-fn last_message(request: &InvokeRequest) -> String {
-    match request.input.as_ref().and_then(|input| input.kind.as_ref()) {
-        Some(model_input::Kind::Chat(chat)) => chat.messages.last().map(|m| m.content.clone()).unwrap_or_default(),
-        _ => String::new(),
-    }
-}
-
-fn chat_reply(text: &str) -> InvokeReply {
-    let chat = ChatOutput { text: text.to_owned(), finish_reason: "stop".to_owned(), ..ChatOutput::default() };
-    InvokeReply {
-        output: Some(ModelOutput { kind: Some(model_output::Kind::Chat(chat)) }),
-        models: vec![identity("smollm2")],
-        usage: Some(Usage { input_tokens: 5, output_tokens: 2, cost_nanos: 625, ..Usage::default() }),
-        decision: None,
-        ..InvokeReply::default()
-    }
-}
-
-async fn invoke_reply(bus: &Bus, request: InvokeRequest) -> Result<InvokeReply, Error> {
-    let said = last_message(&request);
-    if said == "expensive" {
-        return Err(Error::new(ErrorCode::BudgetExceeded, "the budget of 2026-11 is used up"));
-    }
-    let kind = match request.input.unwrap().kind.unwrap() {
-        model_input::Kind::Chat(_) => return Ok(chat_reply(&format!("You said: {said}"))),
-        model_input::Kind::Embed(embed) => {
-            let values = embed.texts.iter().flat_map(|text| [text.len() as f32, 0.5]).collect();
-            model_output::Kind::Embed(EmbedOutput { dimensions: 2, values })
-        }
-        model_input::Kind::Read(read) => {
-            // The bytes come from the object store, as they do for the real reader.
-            let tenant = TenantId::new(&request.caller.unwrap().tenant).unwrap();
-            let bytes = bus.blobs().await?.get(&tenant, &read.blob.unwrap(), 1 << 20).await?;
-            let audio = bytes.starts_with(b"RIFF");
-            let content = json!({
-                "modality": if audio { "audio" } else { "text" }, "media_type": "audio/wav", "duration_ms": 2500,
-                "segments": [{"text": "Hello", "confidence": 0.9, "span_ms": [0, 1000]}, {"text": "there.", "confidence": 0.8, "span_ms": [1000, 2500]}],
-            });
-            model_output::Kind::ContentJson(content.to_string())
-        }
-        _ => return Err(Error::new(ErrorCode::NoModel, "not played")),
-    };
-    let usage = Usage { input_tokens: 4, ..Usage::default() };
-    Ok(InvokeReply {
-        output: Some(ModelOutput { kind: Some(kind) }),
-        models: vec![identity("other")],
-        usage: Some(usage),
-        decision: None,
-        ..InvokeReply::default()
-    })
 }
 
 fn retrieval_server(bus: &Bus, seen: &Shared) -> Server {

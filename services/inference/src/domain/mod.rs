@@ -3,3 +3,4 @@
 
 pub mod classify;
 pub mod queue;
+pub mod rerank;

@@ -104,6 +104,18 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Whether a request of this cost would be taken in.
+    pub fn has_room(&self, cost: u64) -> bool {
+        let fits = self.waiting.is_empty() || self.cost.saturating_add(cost) <= self.limits.cost_max;
+        self.waiting.len() < self.limits.requests_max && fits
+    }
+
+    /// Drops the requests that nobody waits for any more, which frees their places.
+    pub fn discard(&mut self, unwanted: impl Fn(&T) -> bool) {
+        self.waiting.retain(|_, request| !unwanted(&request.item));
+        self.cost = self.waiting.values().map(|request| request.cost).fold(0, u64::saturating_add);
+    }
+
     /// Takes out the next batch: requests in their order while they fit together.
     pub fn take(&mut self, now: UnixMillis, limits: BatchLimits) -> Taken<T> {
         let mut taken = Taken { batch: Vec::new(), expired: Vec::new() };
@@ -139,6 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     const LIMITS: QueueLimits = QueueLimits { requests_max: 4, cost_max: 100 };
+    const LIMITS_OF_ALL: BatchLimits = BatchLimits { requests_max: 10, cost_max: 1_000 };
     const ONE: BatchLimits = BatchLimits { requests_max: 1, cost_max: 1_000 };
 
     fn request(item: &'static str, priority: u32, since: u64) -> Waiting<&'static str> {
@@ -180,6 +193,19 @@ mod tests {
             assert_eq!(queue.push(request("small", 0, 2)), Ok(()));
         }
         assert_eq!(queue.push(request("fifth", 0, 2)), Err(QueueFull::Requests(4)));
+    }
+
+    #[test]
+    fn what_is_discarded_leaves_its_place_and_its_cost() {
+        let mut queue = Queue::new(QueueLimits { requests_max: 2, cost_max: 25 });
+        for name in ["stays", "leaves"] {
+            assert!(queue.has_room(10));
+            queue.push(request(name, 0, 0)).unwrap_or_default();
+        }
+        assert!(!queue.has_room(1));
+        queue.discard(|item| *item == "leaves");
+        assert!(queue.has_room(15) && !queue.has_room(16));
+        assert_eq!(items(&queue.take(UnixMillis(1), LIMITS_OF_ALL).batch), ["stays"]);
     }
 
     proptest! {

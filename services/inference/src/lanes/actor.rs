@@ -122,6 +122,9 @@ impl<B: Backend> Handler<Submission<B>> for LaneActor<B> {
                 reply,
             },
         };
+        if !self.queue.has_room(waiting.cost) {
+            self.queue.discard(|ticket| ticket.cancelled.is_cancelled());
+        }
         if let Err(full) = self.queue.push(waiting) {
             let refused = Error::new(ErrorCode::Overloaded, full.to_string()).retry_after(RETRY_HINT);
             return Box::pin(async move { Err(refused) });

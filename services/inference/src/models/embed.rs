@@ -1,16 +1,17 @@
-//! Embeddings behind a lane, and what is computed from them: classification and the extraction of fields. Texts of
+//! Embeddings behind a lane, and what is computed from them: classification, ranking and the extraction of fields. Texts of
 //! several requests are embedded in one run.
 
 use std::collections::HashMap;
 
 use orrery_errors::{Error, ErrorCode};
 use orrery_extract::{EmbedFault, Embedder};
-use orrery_proto::v1::ClassifyInput;
+use orrery_proto::v1::{ClassifyInput, RerankInput};
 use parking_lot::Mutex;
 
 use super::model_error;
 use crate::domain::classify::{Classification, classify};
 use crate::domain::queue::{BatchLimits, QueueLimits};
+use crate::domain::rerank::{Ranked, rerank};
 use crate::lanes::{Backend, Ticket};
 use orrery_torch::minilm::{Embeddings, MiniLm};
 
@@ -31,6 +32,8 @@ pub enum EmbedRequest {
     Texts(Vec<String>),
     /// The label nearest to a text.
     Classify(ClassifyInput),
+    /// The documents nearest to a query.
+    Rerank(RerankInput),
     /// Fields out of contents, by layout and by meaning; with the bytes of the contents.
     Extract(Box<orrery_extract::Request>, u64),
 }
@@ -42,6 +45,8 @@ pub enum EmbedReply {
     Vectors(Vec<Vec<f32>>, u64),
     /// The ranking, and the tokens read.
     Classified(Classification, u64),
+    /// The documents, best first, and the tokens read.
+    Reranked(Vec<Ranked>, u64),
     /// The fields.
     Extracted(Box<orrery_extract::Extraction>),
 }
@@ -87,6 +92,25 @@ impl EmbedBackend {
         let classification = classify(&text, labels);
         let classification = classification.ok_or_else(|| Error::new(ErrorCode::Internal, "no label was ranked"))?;
         Ok(EmbedReply::Classified(classification, embeddings.tokens as u64))
+    }
+
+    fn rerank(&self, input: &RerankInput) -> Result<EmbedReply, Error> {
+        if input.query.is_empty() {
+            return Err(Error::new(
+                ErrorCode::InvalidRequest,
+                "rerank has no query; say what the documents are ranked by",
+            ));
+        }
+        if input.documents.len() > TEXTS_MAX {
+            return Err(too_many("documents are ranked", input.documents.len()));
+        }
+        let texts: Vec<&str> = std::iter::once(&input.query).chain(&input.documents).map(String::as_str).collect();
+        let embeddings = self.embed(&texts)?;
+        let ranked = match embeddings.vectors.split_first() {
+            Some((query, documents)) => rerank(query, documents, input.top_n as usize),
+            None => Vec::new(),
+        };
+        Ok(EmbedReply::Reranked(ranked, embeddings.tokens as u64))
     }
 
     fn extract(&self, request: &orrery_extract::Request) -> Result<EmbedReply, Error> {
@@ -153,6 +177,7 @@ impl Backend for EmbedBackend {
             EmbedRequest::Classify(input) => {
                 input.text.len() + input.labels.iter().map(|l| l.name.len() + l.description.len()).sum::<usize>()
             }
+            EmbedRequest::Rerank(input) => input.query.len() + input.documents.iter().map(String::len).sum::<usize>(),
             EmbedRequest::Extract(_, bytes) => usize::try_from(*bytes).unwrap_or(usize::MAX),
         };
         (bytes / BYTES_PER_TOKEN) as u64 + 1
@@ -172,14 +197,11 @@ impl Backend for EmbedBackend {
             let (request, ticket) = ticket.split();
             match request {
                 EmbedRequest::Texts(own) if own.len() > TEXTS_MAX => {
-                    let message = format!(
-                        "at most {TEXTS_MAX} texts are embedded at once, not {}; send them in parts",
-                        own.len()
-                    );
-                    ticket.answer(Err(Error::new(ErrorCode::PayloadTooLarge, message)));
+                    ticket.answer(Err(too_many("texts are embedded", own.len())));
                 }
                 EmbedRequest::Texts(own) => texts.push((own, ticket)),
                 EmbedRequest::Classify(input) => ticket.answer(self.classify(input)),
+                EmbedRequest::Rerank(input) => ticket.answer(self.rerank(&input)),
                 EmbedRequest::Extract(request, _) => ticket.answer(self.extract(&request)),
             }
         }
@@ -187,4 +209,9 @@ impl Backend for EmbedBackend {
             self.run_texts(texts);
         }
     }
+}
+
+fn too_many(what: &str, count: usize) -> Error {
+    let message = format!("at most {TEXTS_MAX} {what} at once, not {count}; send them in parts");
+    Error::new(ErrorCode::PayloadTooLarge, message)
 }

@@ -20,7 +20,10 @@ use orrery_torch::ModelError;
 fn model_error(error: &ModelError) -> Error {
     let code = match error {
         ModelError::TooLong { .. } => ErrorCode::PayloadTooLarge,
-        ModelError::InvalidInput(_) | ModelError::ChatTemplate(_) => ErrorCode::InvalidRequest,
+        ModelError::InvalidInput(_)
+        | ModelError::ChatTemplate(_)
+        | ModelError::ContextOverflow { .. }
+        | ModelError::Schema { .. } => ErrorCode::InvalidRequest,
         _ => ErrorCode::ModelFailed,
     };
     Error::new(code, error.to_string())

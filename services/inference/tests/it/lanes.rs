@@ -118,3 +118,28 @@ async fn what_expires_or_is_given_up_while_it_waits_is_never_run() {
     let run: Vec<_> = echo.batches.lock().iter().flatten().copied().collect();
     assert_eq!(run, ["wait", "last"]);
 }
+
+#[actix::test]
+async fn who_gives_up_leaves_a_place_in_a_full_queue() {
+    let (_root, lane, echo) = lane().await;
+    let busy = actix::spawn({
+        let lane = lane.clone();
+        async move { lane.submit("wait", 0, soon()).await }
+    });
+    until_running(&echo, 1).await;
+    // Each is asked with the first poll, so the fourth finds the queue full of the three before it.
+    let mut waiting = ["a", "b", "c"].map(|request| Box::pin(lane.submit(request, 0, soon())));
+    for request in &mut waiting {
+        assert!(futures::poll!(request).is_pending());
+    }
+    let full = lane.submit("d", 0, soon()).await.unwrap_err();
+    assert_eq!(full.code, ErrorCode::Overloaded);
+    drop(waiting);
+    let mut last = Box::pin(lane.submit("last", 0, soon()));
+    assert!(futures::poll!(&mut last).is_pending());
+    echo.gate.add_permits(1);
+    assert_eq!(busy.await.unwrap(), Ok("wait"));
+    assert_eq!(last.await, Ok("last"));
+    let run: Vec<_> = echo.batches.lock().iter().flatten().copied().collect();
+    assert_eq!(run, ["wait", "last"]);
+}

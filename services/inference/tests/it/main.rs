@@ -5,5 +5,7 @@ mod adapters_audio;
 mod adapters_image;
 mod adapters_pdf;
 mod adapters_text;
+mod chat;
 mod lanes;
 mod ocr_engine;
+mod service;

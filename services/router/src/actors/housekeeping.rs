@@ -2,26 +2,28 @@
 
 use std::time::Duration;
 
+use orrery_dataplane::REPLY_KEPT;
 use orrery_store::StoreError;
 use orrery_supervise::TaskSpec;
 use orrery_types::UnixMillis;
 
-use crate::calls::REPLY_KEPT;
 use crate::store::Ledger;
 
 const PERIOD: Duration = Duration::from_secs(600);
+/// Accounts stay for some time after the longest window, a month, has ended: calls of its last moments come late.
+const WINDOWS_KEPT: Duration = Duration::from_secs(40 * 86_400);
 
-/// Forgets replies of keyed calls that are too old.
-pub fn replies(ledger: &Ledger) -> TaskSpec {
+/// Forgets replies of keyed calls and windows of limits that are too old.
+pub fn housekeeping(ledger: &Ledger) -> TaskSpec {
     let ledger = ledger.clone();
-    TaskSpec::new("replies", move |task| {
+    TaskSpec::new("housekeeping", move |task| {
         let ledger = ledger.clone();
         async move {
             loop {
-                let before = UnixMillis(UnixMillis::now().0.saturating_sub(millis(REPLY_KEPT)));
-                let forgotten = ledger.forget_replies(before).await?;
-                if forgotten > 0 {
-                    tracing::info!(replies.forgotten = forgotten, "forgot old replies");
+                let replies = ledger.forget_replies(before(REPLY_KEPT)).await?;
+                let windows = ledger.forget_windows(before(WINDOWS_KEPT)).await?;
+                if replies + windows > 0 {
+                    tracing::info!(replies.forgotten = replies, windows.forgotten = windows, "forgot what is old");
                 }
                 tokio::select! {
                     () = tokio::time::sleep(PERIOD) => {}
@@ -32,6 +34,7 @@ pub fn replies(ledger: &Ledger) -> TaskSpec {
     })
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn before(kept: Duration) -> UnixMillis {
+    let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+    UnixMillis(UnixMillis::now().0.saturating_sub(kept))
 }

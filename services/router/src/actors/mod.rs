@@ -1,10 +1,7 @@
-//! The shell around the rules: what runs beside the calls. An actor per model keeps its health; a task forgets old
-//! replies.
+//! What runs beside the calls: forgetting, publishing the snapshot.
 
-mod board;
 mod housekeeping;
-mod model_health;
+mod publisher;
 
-pub use board::{Board, Permit};
-pub use housekeeping::replies;
-pub use model_health::{CallEnded, ModelHealth};
+pub use housekeeping::housekeeping;
+pub use publisher::publisher;

@@ -1,184 +1,23 @@
-//! Wire messages to the router's own terms and back. Everything that comes in is checked here and nowhere else.
+//! The router's own terms as wire messages.
 
-use orrery_bus::CallContext;
 use orrery_errors::{Error, ErrorCode};
-use orrery_proto::v1::{
-    Caller, Candidate, CatalogueModel, ChatInput, InvokeRequest, ModelInput, RouteDecision, SpendRow, model_input,
-};
-use orrery_types::{PrincipalId, Sha256Digest, TenantId, UnixMillis};
-use prost::Message as _;
+use orrery_proto::v1::{CatalogueModel, SpendRow};
+use orrery_routing::catalogue::{Catalogue, Model};
+use orrery_types::UnixMillis;
 
 use crate::store::SpendLine;
-use orrery_routing::catalogue::{Capability, Catalogue, Model};
-use orrery_routing::decide::Decision;
-use orrery_routing::request::{RequestFacts, Size};
-
-const NAME_BYTES_MAX: usize = 256;
-const LIST_MAX: usize = 64;
-const MESSAGES_MAX: usize = 10_000;
-const TEXTS_MAX: usize = 2_048;
-const LABELS_MAX: usize = 1_000;
-
-/// A call, checked.
-pub fn call(request: InvokeRequest, context: &CallContext, id: String) -> Result<crate::calls::Call, Error> {
-    let request_digest = Sha256Digest::of(&request.encode_to_vec()).to_string();
-    let caller = caller(request.caller)?;
-    for (field, value) in [
-        ("task_id", &request.task_id),
-        ("step", &request.step),
-        ("model", &request.model),
-        ("purpose", &request.purpose),
-        ("the idempotency key", context.idempotency_key.as_ref().unwrap_or(&String::new())),
-    ] {
-        if value.len() > NAME_BYTES_MAX || value.chars().any(char::is_control) {
-            return Err(invalid(format!("{field} is longer than {NAME_BYTES_MAX} bytes or holds control characters")));
-        }
-    }
-    let input = request.input.ok_or_else(|| invalid("input is missing: say what the model is to do"))?;
-    let (capability, media_type, size) = measure(&input)?;
-    let mut data_classes = names("data_classes", request.data_classes)?;
-    data_classes.sort();
-    data_classes.dedup();
-    let facts = RequestFacts {
-        tenant: caller.tenant,
-        principal: caller.principal,
-        roles: names("caller.roles", caller.roles)?,
-        model: request.model,
-        capability,
-        media_type,
-        data_classes,
-        purpose: request.purpose,
-        cost_nanos_max: request.cost_nanos_max,
-        size,
-    };
-    Ok(crate::calls::Call {
-        id,
-        task_id: request.task_id,
-        step: request.step,
-        facts,
-        input,
-        key: context.idempotency_key.clone().filter(|key| !key.is_empty()),
-        request_digest,
-        deadline: context.deadline,
-        started: UnixMillis::now(),
-    })
-}
-
-/// Who asks, checked.
-pub fn caller(caller: Option<Caller>) -> Result<Caller, Error> {
-    let caller = caller.ok_or_else(|| invalid("caller is missing"))?;
-    TenantId::new(&caller.tenant).map_err(|error| invalid(error.to_string()))?;
-    PrincipalId::new(&caller.principal).map_err(|error| invalid(error.to_string()))?;
-    Ok(caller)
-}
-
-fn names(field: &str, values: Vec<String>) -> Result<Vec<String>, Error> {
-    let good = |value: &String| !value.is_empty() && value.len() <= NAME_BYTES_MAX;
-    if values.len() > LIST_MAX || !values.iter().all(good) {
-        return Err(invalid(format!("{field}: at most {LIST_MAX} names of 1 to {NAME_BYTES_MAX} bytes")));
-    }
-    Ok(values)
-}
-
-/// What is asked and how much of it there is.
-fn measure(input: &ModelInput) -> Result<(Capability, Option<String>, Size), Error> {
-    let count = |field: &str, length: usize, max: usize| match length {
-        0 => Err(invalid(format!("{field} is empty"))),
-        length if length > max => {
-            Err(Error::new(ErrorCode::PayloadTooLarge, format!("{field} has {length} entries, the limit is {max}")))
-        }
-        length => Ok(wide(length)),
-    };
-    let size = |text_bytes: usize, items: u64| Size { text_bytes: wide(text_bytes), items, ..Size::default() };
-    match input.kind.as_ref() {
-        None => Err(invalid("input is empty: chat, embed, read, extract or classify")),
-        Some(model_input::Kind::Chat(chat)) => {
-            let items = count("messages", chat.messages.len(), MESSAGES_MAX)?;
-            check_chat(chat)?;
-            let bytes = chat.messages.iter().map(|message| message.role.len() + message.content.len()).sum();
-            let size = Size { output_tokens: u64::from(chat.max_tokens), ..size(bytes, items) };
-            Ok((Capability::Chat, None, size))
-        }
-        Some(model_input::Kind::Embed(embed)) => {
-            let items = count("texts", embed.texts.len(), TEXTS_MAX)?;
-            Ok((Capability::Embed, None, size(embed.texts.iter().map(String::len).sum(), items)))
-        }
-        Some(model_input::Kind::Read(read)) => {
-            let blob = read.blob.as_ref().ok_or_else(|| invalid("read: blob is missing"))?;
-            let size = Size { blob_bytes: blob.size_bytes, ..size(read.schema_json.len(), 0) };
-            let capability = if read.translate { Capability::Translate } else { Capability::Read };
-            Ok((capability, Some(blob.media_type.to_ascii_lowercase()), size))
-        }
-        Some(model_input::Kind::Rerank(rerank)) => {
-            let items = count("documents", rerank.documents.len(), TEXTS_MAX)?;
-            let documents: usize = rerank.documents.iter().map(String::len).sum();
-            Ok((Capability::Rerank, None, size(rerank.query.len() * rerank.documents.len() + documents, items)))
-        }
-        Some(model_input::Kind::Moderate(moderate)) => {
-            let items = count("texts", moderate.texts.len(), TEXTS_MAX)?;
-            Ok((Capability::Moderate, None, size(moderate.texts.iter().map(String::len).sum(), items)))
-        }
-        Some(model_input::Kind::Image(image)) => {
-            let size = Size { images: u64::from(image.n.max(1)), ..size(image.prompt.len(), 1) };
-            Ok((Capability::Image, None, size))
-        }
-        Some(model_input::Kind::Extract(extract)) => {
-            let items = count("contents", extract.contents_json.len(), TEXTS_MAX)?;
-            let bytes: usize = extract.contents_json.iter().map(String::len).sum();
-            Ok((Capability::Extract, None, size(bytes + extract.schema_json.len(), items)))
-        }
-        Some(model_input::Kind::Classify(classify)) => {
-            let items = count("labels", classify.labels.len(), LABELS_MAX)?;
-            let labels: usize = classify.labels.iter().map(|label| label.name.len() + label.description.len()).sum();
-            Ok((Capability::Classify, None, size(classify.text.len() + labels, items)))
-        }
-    }
-}
-
-fn check_chat(chat: &ChatInput) -> Result<(), Error> {
-    if let Some(message) = chat.messages.iter().find(|m| !matches!(m.role.as_str(), "system" | "user" | "assistant")) {
-        let role: String = message.role.chars().take(32).collect();
-        return Err(invalid(format!("role {role:?} is none of system, user, assistant")));
-    }
-    let within = |value: Option<f32>, max: f32| value.is_none_or(|value| (0.0..=max).contains(&value));
-    if !within(chat.temperature, 2.0) || !within(chat.top_p, 1.0) {
-        return Err(invalid("temperature lies between 0 and 2, top_p between 0 and 1"));
-    }
-    Ok(())
-}
-
-/// The decision as callers see it.
-pub fn decision(decision: &Decision, chosen: &str, attempts: u32) -> RouteDecision {
-    let candidate = |candidate: &orrery_routing::decide::Candidate| Candidate {
-        model: candidate.model.clone(),
-        provider: candidate.provider.clone(),
-        eligible: candidate.dropped.is_none(),
-        reason: candidate.reason.clone(),
-        policies: candidate.policies.clone(),
-        price_nanos_estimate: candidate.price_likely.get(),
-        latency_ms_estimate: candidate.latency_ms,
-        score: candidate.score,
-    };
-    RouteDecision {
-        id: decision.id.clone(),
-        policy_digest: decision.policy_digest.to_string(),
-        catalogue_digest: decision.catalogue_digest.to_string(),
-        candidates: decision.candidates.iter().map(candidate).collect(),
-        chosen: chosen.to_owned(),
-        attempts,
-    }
-}
 
 /// A model as lists show it.
 pub fn model(catalogue: &Catalogue, model: &Model, healthy: bool) -> CatalogueModel {
+    let price = model.price.at(UnixMillis::now());
     CatalogueModel {
         name: model.name.clone(),
         provider: model.provider.clone(),
         location: catalogue.location_of(model).as_str().to_owned(),
         capabilities: model.capabilities.iter().map(ToString::to_string).collect(),
         data_classes: model.data_classes.clone(),
-        input_nanos_per_token: model.price.input_token,
-        output_nanos_per_token: model.price.output_token,
+        input_nanos_per_token: price.input_token,
+        output_nanos_per_token: price.output_token,
         created: model.created,
         healthy,
     }
@@ -198,10 +37,60 @@ pub fn spend_row(line: SpendLine) -> SpendRow {
     }
 }
 
-fn wide(value: usize) -> u64 {
-    u64::try_from(value).unwrap_or(u64::MAX)
-}
-
 pub(super) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidRequest, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orrery_proto::v1::{BlobRef, ChatMessage, ContentPart, ResponseFormat};
+
+    /// R-1 rests on it: a field that is not counted would be read by the model and paid by nobody.
+    #[test]
+    fn everything_that_a_model_reads_is_counted() {
+        let part = |kind| ContentPart { kind: Some(kind) };
+        let media = |bytes: usize, blob: u64| Media {
+            data: vec![0; bytes],
+            blob: Some(BlobRef { size_bytes: blob, ..BlobRef::default() }),
+            ..Media::default()
+        };
+        let text = |length: usize| "x".repeat(length);
+        let message = ChatMessage {
+            role: text(1),
+            content: text(10),
+            parts: vec![
+                part(content_part::Kind::Text(text(100))),
+                part(content_part::Kind::Image(media(7, 7))),
+                part(content_part::Kind::Audio(media(1_000, 0))),
+                part(content_part::Kind::Document(media(0, 10_000))),
+            ],
+            tool_calls: vec![ToolCall { id: text(2), name: text(20), arguments_json: text(200) }],
+            tool_call_id: text(2_000),
+            name: text(20_000),
+            reasoning: text(100_000),
+            ..ChatMessage::default()
+        };
+        let chat = ChatInput {
+            messages: vec![message],
+            max_tokens: 5,
+            tools: vec![Tool { name: text(3), description: text(30), parameters_json: text(300), strict: true }],
+            response_format: Some(ResponseFormat {
+                name: text(3_000),
+                schema_json: text(30_000),
+                ..Default::default()
+            }),
+            n: 4,
+            ..ChatInput::default()
+        };
+        let expected = Size {
+            text_bytes: 111_111 + 22_222 + 33_333,
+            items: 2,
+            output_tokens: 5,
+            images_read: 1,
+            choices: 4,
+            ..Size::default()
+        };
+        assert_eq!(chat_size(&chat, 1), expected);
+    }
 }

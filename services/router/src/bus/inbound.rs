@@ -2,46 +2,55 @@
 
 use std::sync::Arc;
 
-use orrery_bus::{Bus, CallContext, Server, verbs};
-use orrery_errors::{Error, ErrorCode};
+use futures::StreamExt as _;
+use orrery_bus::{Bus, CallContext, FrameSender, Server, verbs};
+use orrery_dataplane::{Call, accept, caller};
+use orrery_errors::Error;
 use orrery_proto::v1::{
-    InvokeReply, InvokeRequest, ListModelsReply, ListModelsRequest, SetBudgetReply, SetBudgetRequest, SpendReply,
-    SpendRequest,
+    InvokeFrame, InvokeReply, InvokeRequest, ListModelsReply, ListModelsRequest, SpendReply, SpendRequest,
 };
-use orrery_types::{Nanos, UnixMillis};
+use orrery_types::UnixMillis;
 use tracing::Instrument as _;
-use uuid::Uuid;
 
-use super::convert::{self, invalid};
-use crate::calls::{Call, Router};
-use crate::store::WhenUnavailable;
-use orrery_routing::window::Window;
+use super::budgets::{self, BUDGET};
+use super::{convert, holders};
+use crate::Router;
+use crate::window::Window;
 
 /// Model calls at once, plain and streamed each; more are turned away with a retry hint.
 const MODEL_CALLS: usize = 1024;
 /// Questions at once, of each kind.
 const QUESTIONS: usize = 64;
-const ADMIN: &str = "admin";
 
 /// All calls, ready to be started.
 pub fn server(bus: &Bus, router: &Arc<Router>) -> Server {
-    let (invoke, stream, models, spend, set_budget) =
-        (router.clone(), router.clone(), router.clone(), router.clone(), router.clone());
-    Server::new(bus, "router", env!("CARGO_PKG_VERSION"))
+    let with = || router.clone();
+    let (invoke, stream, models, spend) = (with(), with(), with(), with());
+    let server = Server::new(bus, "router", env!("CARGO_PKG_VERSION"))
         .handle(verbs::router::INVOKE, MODEL_CALLS, move |context, request| {
             answer_invoke(invoke.clone(), context, request)
         })
         .handle_stream(verbs::router::STREAM, MODEL_CALLS, move |context, request, frames| {
-            let router = stream.clone();
-            async move {
-                let call = accept(request, &context)?;
-                let span = span(&call);
-                router.stream(call, frames).instrument(span).await
-            }
+            answer_stream(stream.clone(), context, request, frames)
         })
         .handle(verbs::router::MODELS, QUESTIONS, move |_, request| answer_models(models.clone(), request))
-        .handle(verbs::router::SPEND, QUESTIONS, move |_, request| answer_spend(spend.clone(), request))
-        .handle(verbs::router::SET_BUDGET, QUESTIONS, move |_, request| answer_set_budget(set_budget.clone(), request))
+        .handle(verbs::router::SPEND, QUESTIONS, move |_, request| answer_spend(spend.clone(), request));
+    about_budgets(server, router)
+}
+
+fn about_budgets(server: Server, router: &Arc<Router>) -> Server {
+    let with = || router.clone();
+    let (set_budget, limits, set_limit, remove_limit) = (with(), with(), with(), with());
+    let (tenant_limits, lease, record, retire) = (with(), with(), with(), with());
+    server
+        .handle(verbs::router::SET_BUDGET, QUESTIONS, move |_, it| budgets::set_budget(set_budget.clone(), it))
+        .handle(verbs::router::LIMITS, QUESTIONS, move |_, it| budgets::limits(limits.clone(), it))
+        .handle(verbs::router::SET_LIMIT, QUESTIONS, move |_, it| budgets::set_limit(set_limit.clone(), it))
+        .handle(verbs::router::REMOVE_LIMIT, QUESTIONS, move |_, it| budgets::remove_limit(remove_limit.clone(), it))
+        .handle(verbs::router::TENANT_LIMITS, QUESTIONS, move |_, it| holders::limits(tenant_limits.clone(), it))
+        .handle(verbs::router::LEASE, QUESTIONS, move |_, it| holders::lease(lease.clone(), it))
+        .handle(verbs::router::RECORD, QUESTIONS, move |_, it| holders::record(record.clone(), it))
+        .handle(verbs::router::RETIRE, QUESTIONS, move |_, it| holders::retire(retire.clone(), it))
 }
 
 async fn answer_invoke(
@@ -51,11 +60,22 @@ async fn answer_invoke(
 ) -> Result<InvokeReply, Error> {
     let call = accept(request, &context)?;
     let span = span(&call);
-    router.invoke(call).instrument(span).await
+    router.plane.invoke(call).instrument(span).await
 }
 
-fn accept(request: InvokeRequest, context: &CallContext) -> Result<Call, Error> {
-    convert::call(request, context, format!("dec_{}", Uuid::now_v7().simple()))
+/// Dropping the future, which the bus does when the caller leaves, drops the frames and so cancels the work.
+async fn answer_stream(
+    router: Arc<Router>,
+    context: CallContext,
+    request: InvokeRequest,
+    frames: FrameSender<InvokeFrame>,
+) -> Result<(), Error> {
+    let call = accept(request, &context)?;
+    let mut answer = span(&call).in_scope(|| router.plane.stream(call));
+    while let Some(frame) = answer.next().await {
+        frames.send(&frame?).await?;
+    }
+    Ok(())
 }
 
 fn span(call: &Call) -> tracing::Span {
@@ -69,18 +89,20 @@ fn span(call: &Call) -> tracing::Span {
 }
 
 async fn answer_models(router: Arc<Router>, request: ListModelsRequest) -> Result<ListModelsReply, Error> {
-    convert::caller(request.caller)?;
-    let health = router.board.health(UnixMillis::now());
-    let healthy = |name: &str| health.get(name).is_none_or(|health| health.unavailable.is_none());
-    let catalogue = &router.catalogue;
-    let models = catalogue.models.values().map(|model| convert::model(catalogue, model, healthy(&model.name)));
+    caller(request.caller)?;
+    let (snapshot, now) = (router.plane.snapshot(), UnixMillis::now());
+    let catalogue = &snapshot.catalogue;
+    let models = catalogue.models.values();
+    let models = models.map(|model| convert::model(catalogue, model, snapshot.is_healthy(&model.name, now)));
     Ok(ListModelsReply { models: models.collect() })
 }
 
 async fn answer_spend(router: Arc<Router>, request: SpendRequest) -> Result<SpendReply, Error> {
-    let caller = convert::caller(request.caller)?;
-    let window = Window::at(UnixMillis::now());
-    let standing = router.budgets.standing(&caller.tenant, window).await?;
+    let caller = caller(request.caller)?;
+    let now = UnixMillis::now();
+    let window = Window::at(now);
+    let standings = router.ledger.standings(&caller.tenant, now).await?;
+    let budget = standings.iter().find(|standing| standing.limit.as_ref().is_some_and(|limit| limit.id == BUDGET));
     let rows = match request.task_id.as_str() {
         "" => router.ledger.spend_of_month(&caller.tenant, &window.to_string()).await?,
         task_id => router.ledger.spend_of_task(&caller.tenant, task_id).await?,
@@ -88,22 +110,9 @@ async fn answer_spend(router: Arc<Router>, request: SpendRequest) -> Result<Spen
     Ok(SpendReply {
         rows: rows.into_iter().map(convert::spend_row).collect(),
         window: window.to_string(),
-        limit_nanos: standing.limit.unwrap_or_default().get(),
-        spent_nanos: standing.spent.get(),
-        reserved_nanos: standing.reserved.get(),
-        currency: router.catalogue.currency.clone(),
+        limit_nanos: budget.and_then(|standing| standing.limit.as_ref()).map_or(0, |limit| limit.amount),
+        spent_nanos: router.ledger.spent(&caller.tenant, &window.to_string()).await?.get(),
+        reserved_nanos: budget.map_or(0, |standing| standing.held),
+        currency: router.plane.snapshot().catalogue.currency.clone(),
     })
-}
-
-async fn answer_set_budget(router: Arc<Router>, request: SetBudgetRequest) -> Result<SetBudgetReply, Error> {
-    let caller = convert::caller(request.caller)?;
-    if !caller.roles.iter().any(|role| role == ADMIN) {
-        return Err(Error::new(ErrorCode::Forbidden, "setting a budget needs the role admin"));
-    }
-    let unknown = || invalid(format!("when_unavailable {:?} is neither closed nor open", request.when_unavailable));
-    let mode = WhenUnavailable::parse(&request.when_unavailable).ok_or_else(unknown)?;
-    let limit = Nanos::new(request.limit_nanos).map_err(|error| invalid(format!("limit_nanos: {error}")))?;
-    router.budgets.set(&caller.tenant, limit, mode).await?;
-    tracing::info!(tenant = caller.tenant, limit_nanos = limit.get(), mode = mode.as_str(), "budget set");
-    Ok(SetBudgetReply {})
 }

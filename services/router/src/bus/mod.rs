@@ -1,6 +1,8 @@
 //! Where wire messages end: calls in, and conversion between them and the router's own terms.
 
-pub mod convert;
+mod budgets;
+mod convert;
+mod holders;
 mod inbound;
 
 pub use inbound::server;

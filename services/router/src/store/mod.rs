@@ -1,12 +1,14 @@
-//! The router's database: the spend ledger, budgets, and the replies of keyed calls. The only place with SQL.
+//! The router's database: the ledger, limits and what was used of them, and the replies of keyed calls. The only place with
+//! SQL.
 
-mod budgets;
+mod accounts;
+mod alerts;
 mod ledger;
+mod limits;
 mod replies;
+mod schema;
 mod spend;
 
-pub use budgets::{BudgetRow, WhenUnavailable};
-pub use ledger::{Entry, KeptReply};
 pub use spend::SpendLine;
 
 use diesel_migrations::embed_migrations;
@@ -30,7 +32,7 @@ impl Ledger {
         Ok(Self { pump: Pump::new(store.clone()), store })
     }
 
-    /// What carries audit records to the bus.
+    /// What carries audit records and events to the bus.
     pub fn pump(&self) -> &Pump {
         &self.pump
     }
@@ -39,4 +41,9 @@ impl Ledger {
 /// Unsigned amounts and counts as the signed columns hold them.
 fn column(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// And back; nothing here is negative.
+fn count(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
 }

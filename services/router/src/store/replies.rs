@@ -1,43 +1,36 @@
 //! Replies of calls with an idempotency key. Scoped to the tenant; older ones are forgotten.
 
 use diesel::prelude::*;
-use orrery_store::StoreError;
+use diesel::sql_types::{BigInt, Binary, Text};
+use orrery_dataplane::KeptReply;
+use orrery_proto::v1::InvokeReply;
+use orrery_store::{AnyConnection, StoreError};
 use orrery_types::UnixMillis;
+use prost::Message as _;
 
+use super::schema::invocations;
 use super::{Ledger, column};
-
-diesel::table! {
-    invocations (tenant, key) {
-        tenant -> Text,
-        key -> Text,
-        request_digest -> Text,
-        reply -> Binary,
-        at_ms -> BigInt,
-    }
-}
-
-/// A reply given before.
-#[derive(Debug, Clone, Queryable)]
-pub struct Replay {
-    /// Of the request that it answered.
-    pub request_digest: String,
-    /// Encoded `InvokeReply`.
-    pub reply: Vec<u8>,
-}
 
 impl Ledger {
     /// The reply that this tenant was given for this key, if it is younger than `since`.
-    pub async fn replay(&self, tenant: &str, key: &str, since: UnixMillis) -> Result<Option<Replay>, StoreError> {
+    pub async fn replay(&self, tenant: &str, key: &str, since: UnixMillis) -> Result<Option<KeptReply>, StoreError> {
         let (tenant, key) = (tenant.to_owned(), key.to_owned());
-        let find = move |connection: &mut orrery_store::AnyConnection| {
+        let find = move |connection: &mut AnyConnection| {
             invocations::table
                 .filter(invocations::tenant.eq(tenant).and(invocations::key.eq(key)))
                 .filter(invocations::at_ms.ge(column(since.0)))
                 .select((invocations::request_digest, invocations::reply))
-                .first(connection)
+                .first::<(String, Vec<u8>)>(connection)
                 .optional()
         };
-        self.store.read(move |connection| find(connection).map_err(StoreError::from)).await
+        let found = self.store.read(move |connection| find(connection).map_err(StoreError::from)).await?;
+        let read = |(request_digest, reply): (String, Vec<u8>)| {
+            let reply = InvokeReply::decode(reply.as_slice());
+            let reply =
+                reply.map_err(|error| StoreError::Corrupted(format!("a recorded reply does not read: {error}")))?;
+            Ok(KeptReply { request_digest, reply })
+        };
+        found.map(read).transpose()
     }
 
     /// Forgets replies older than `before`. Returns how many.
@@ -45,4 +38,25 @@ impl Ledger {
         let older = invocations::table.filter(invocations::at_ms.lt(column(before.0)));
         self.store.write(move |connection| diesel::delete(older).execute(connection).map_err(StoreError::from)).await
     }
+}
+
+/// Keeps a reply, unless there is one.
+pub(super) fn keep(
+    connection: &mut AnyConnection,
+    tenant: &str,
+    key: &str,
+    at_ms: u64,
+    kept: &KeptReply,
+) -> QueryResult<()> {
+    diesel::sql_query(
+        "INSERT INTO invocations (tenant, key, request_digest, reply, at_ms) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (tenant, key) DO NOTHING",
+    )
+    .bind::<Text, _>(tenant)
+    .bind::<Text, _>(key)
+    .bind::<Text, _>(&kept.request_digest)
+    .bind::<Binary, _>(kept.reply.encode_to_vec())
+    .bind::<BigInt, _>(column(at_ms))
+    .execute(connection)
+    .map(drop)
 }

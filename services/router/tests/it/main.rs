@@ -4,7 +4,6 @@
 mod budgets;
 mod calls;
 mod catalogue;
-mod decisions;
 mod policies;
 mod streams;
 mod system;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use orrery_bus::{Bus, CallContext, ConsumerSpec, RunningServer, subjects, verbs};
 use orrery_config::env;
 use orrery_errors::Error;
-use orrery_proof::facts::ModelCalled;
+use orrery_proof::facts::{ModelCalled, ModelsCalled, kind};
 use orrery_proto::v1::{
     AuditRecord, Caller, ChatInput, ChatMessage, InvokeReply, InvokeRequest, ListModelsRequest, ModelInput,
     SetBudgetRequest, SpendReply, SpendRequest, model_input,
@@ -150,13 +150,16 @@ impl System {
         self.bus.call(verbs::router::SPEND, &CallContext::default(), &request).await.unwrap()
     }
 
-    /// The spend once nothing is under way any more.
-    pub async fn settled_spend(&self) -> SpendReply {
+    /// The spend once so much is in the ledger, which is a moment after the answers.
+    pub async fn spent(&self, spent_nanos: u64) -> SpendReply {
         let settled = eventually(|| async {
             let spend = self.spend("").await;
-            (spend.reserved_nanos == 0).then_some(spend)
+            (spend.spent_nanos == spent_nanos).then_some(spend)
         });
-        settled.await.expect("reservations were not settled")
+        match settled.await {
+            Some(spend) => spend,
+            None => panic!("not {spent_nanos} were spent: {:?}", self.spend("").await),
+        }
     }
 
     /// The facts of the first `count` audit records.
@@ -175,9 +178,13 @@ impl System {
             let next = tokio::time::timeout(Duration::from_secs(20), consumer.next()).await;
             let delivery = next.expect("an audit record is missing").unwrap().unwrap();
             let record = AuditRecord::decode(delivery.payload()).unwrap();
-            let facts = serde_json::from_str(&record.facts_json).unwrap();
             delivery.ack().await.unwrap();
-            found.push((record, facts));
+            // Direct calls that were recorded together stand in one record.
+            let calls = match record.kind.as_str() {
+                kind::MODELS_CALLED => serde_json::from_str::<ModelsCalled>(&record.facts_json).unwrap().calls,
+                _ => vec![serde_json::from_str::<ModelCalled>(&record.facts_json).unwrap()],
+            };
+            found.extend(calls.into_iter().map(|call| (record.clone(), call)));
         }
         found
     }

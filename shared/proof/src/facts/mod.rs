@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use access::{ApiKeyCreated, AuthDenied, KnowledgeIngested};
 pub use batch::{BatchChanged, BatchCreated};
 pub use control::{ManyHeld, Restarted, SignalReceived, TaskMigrated, TaskPaused, TaskResumed};
-pub use model::{Candidate, ModelCalled, ModelIdentity, Usage};
+pub use model::{Candidate, ModelCalled, ModelIdentity, ModelsCalled, Usage, calls_json};
 pub use retention::{RetentionChanged, TaskRemoved};
 pub use retrieval::{RetrievalSearched, RetrievedChunk, millionths};
 pub use review::{
@@ -44,6 +44,7 @@ pub mod kind {
     pub const TENANT_PAUSED: &str = "tenant.paused";
     pub const TENANT_RESUMED: &str = "tenant.resumed";
     pub const MODEL_CALLED: &str = "model.called";
+    pub const MODELS_CALLED: &str = "models.called";
     pub const RETRIEVAL_SEARCHED: &str = "retrieval.searched";
     pub const REVIEW_REQUESTED: &str = "review.requested";
     pub const REVIEW_CLAIMED: &str = "review.claimed";
@@ -96,6 +97,7 @@ pub enum Facts {
     TaskMigrated(TaskMigrated),
     ManyHeld(ManyHeld),
     ModelCalled(ModelCalled),
+    ModelsCalled(ModelsCalled),
     RetrievalSearched(RetrievalSearched),
     ReviewRequested(ReviewRequested),
     ReviewClaimed(ReviewClaimed),
@@ -133,6 +135,7 @@ impl Facts {
                 read(record).map(Self::ManyHeld)
             }
             kind::MODEL_CALLED => read(record).map(Self::ModelCalled),
+            kind::MODELS_CALLED => read(record).map(Self::ModelsCalled),
             kind::RETRIEVAL_SEARCHED => read(record).map(Self::RetrievalSearched),
             kind::REVIEW_REQUESTED => read(record).map(Self::ReviewRequested),
             kind::REVIEW_CLAIMED => read(record).map(Self::ReviewClaimed),

@@ -77,3 +77,33 @@ pub struct ModelCalled {
     /// `ok`, or the error code.
     pub outcome: String,
 }
+
+/// `models.called`: direct calls of one tenant, which belong to no task and are recorded together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelsCalled {
+    /// In the order in which they ended.
+    pub calls: Vec<ModelCalled>,
+}
+
+/// The facts of `models.called` from the facts of each call, which are JSON already.
+pub fn calls_json(calls: &[&str]) -> String {
+    format!("{{\"calls\":[{}]}}", calls.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn calls_that_are_put_together_read_back() {
+        let call = serde_json::json!({
+            "decision_id": "dec_1", "capability": "chat", "models": [], "candidates": [], "policy_digest": "",
+            "catalogue_digest": "", "data_classes": [], "purpose": "", "input_digest": "", "output_digest": "", "usage": {},
+            "cost_nanos": 1, "latency_ms": 2, "attempts": 1, "outcome": "ok",
+        });
+        let together = calls_json(&[&call.to_string(), &call.to_string()]);
+        let read: ModelsCalled = serde_json::from_str(&together).unwrap();
+        assert_eq!(read.calls.len(), 2);
+    }
+}

@@ -264,6 +264,7 @@ impl Trace {
             | Facts::BatchCreated(_)
             | Facts::BatchChanged(_)
             | Facts::TaskRemoved(_)
+            | Facts::ModelsCalled(_)
             | Facts::RetentionChanged(_)
             | Facts::Other => {}
         }

@@ -168,7 +168,9 @@ impl Frames for Events {
                 said.ended = true;
                 ChatDelta::default()
             }
-            Event::Error { error } => return Err(failed_midway(&self.provider, code(&error.kind), &error.message)),
+            Event::Error { error } => {
+                return Err(failed_midway(&self.provider, code(&error.kind), Some(error.message)));
+            }
             Event::Unknown => ChatDelta::default(),
         };
         if delta != ChatDelta::default() {

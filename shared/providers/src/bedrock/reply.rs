@@ -118,7 +118,7 @@ pub(super) fn finish(provider: &str, reason: &str, as_tool: bool) -> Result<Stri
         "tool_use" if !as_tool => "tool_calls",
         "guardrail_intervened" | "content_filtered" => "content_filter",
         "malformed_model_output" | "malformed_tool_use" => {
-            return Err(failed_midway(provider, ErrorCode::ModelFailed, reason));
+            return Err(failed_midway(provider, ErrorCode::ModelFailed, Some(reason.to_owned())));
         }
         _ => "stop", // end_turn, stop_sequence
     };

@@ -147,7 +147,7 @@ impl Frames for Events {
             .map_err(|error| broken(&self.provider, format!("an event does not read: {error}")))?;
         if message_type != "event" {
             let told = body.get("message").and_then(Value::as_str).unwrap_or(&name);
-            return Err(failed_midway(&self.provider, code(&name), told));
+            return Err(failed_midway(&self.provider, code(&name), Some(told.to_owned())));
         }
         let mut said = Said::default();
         let delta = match name.as_str() {

@@ -119,7 +119,11 @@ fn finish(provider: &str, reason: &str, told: &str) -> Result<String, Error> {
         "TOOL_CALL" => "tool_calls",
         "ERROR_TOXIC" => "content_filter",
         "ERROR" | "TIMEOUT" => {
-            return Err(failed_midway(provider, ErrorCode::ModelFailed, format!("{reason} {told}").trim()));
+            return Err(failed_midway(
+                provider,
+                ErrorCode::ModelFailed,
+                Some(format!("{reason} {told}").trim().to_owned()),
+            ));
         }
         _ => "stop", // COMPLETE, STOP_SEQUENCE
     };

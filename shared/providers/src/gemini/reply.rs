@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::request::SIGNATURE_MARK;
 use crate::assembly::Assembly;
 use crate::chat_stream::{Frames, Said};
-use crate::failure::{broken, failed_midway, retry_delay};
+use crate::failure::{broken, failed_midway, failed_within};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -154,7 +154,7 @@ impl Events {
 
     fn deltas(&mut self, reply: Reply) -> Result<Vec<ChatDelta>, Error> {
         if let Some(error) = reply.error {
-            return Err(failed(&self.provider, error));
+            return Err(failed_within(&self.provider, &serde_json::json!({ "error": error })));
         }
         let blocked = reply.prompt_feedback.and_then(|feedback| feedback.block_reason);
         if let Some(reason) = blocked.filter(|_| reply.candidates.is_empty()) {
@@ -196,7 +196,7 @@ impl Events {
                 return Err(failed_midway(
                     &self.provider,
                     ErrorCode::ModelFailed,
-                    &format!("{reason} {finish_message}"),
+                    Some(format!("{reason} {finish_message}")),
                 ));
             }
             Some(_) if called => "tool_calls".to_owned(),
@@ -225,23 +225,6 @@ impl Frames for Events {
             .map_err(|error| broken(&self.provider, format!("an event does not read: {error}")))?;
         let (usage, version) = (reply.usage(), Some(reply.version()).filter(|version| !version.is_empty()));
         Ok(Said { deltas: self.deltas(reply)?, usage, version, ended: false })
-    }
-}
-
-/// An error in a reply that began well.
-fn failed(provider: &str, error: Value) -> Error {
-    let text = |field| error.get(field).and_then(Value::as_str).unwrap_or_default();
-    let code = match text("status") {
-        "RESOURCE_EXHAUSTED" => ErrorCode::RateLimited,
-        "UNAVAILABLE" => ErrorCode::Overloaded,
-        "INVALID_ARGUMENT" => ErrorCode::InvalidRequest,
-        "PERMISSION_DENIED" | "UNAUTHENTICATED" | "NOT_FOUND" | "FAILED_PRECONDITION" => ErrorCode::FailedPrecondition,
-        _ => ErrorCode::ModelFailed,
-    };
-    let failed = failed_midway(provider, code, text("message"));
-    match retry_delay(&serde_json::json!({ "error": error })) {
-        Some(after) => failed.retry_after(after),
-        None => failed,
     }
 }
 

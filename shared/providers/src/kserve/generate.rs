@@ -91,7 +91,7 @@ impl Generated {
 
     pub fn output(self, provider: &str) -> Result<ChatOutput, Error> {
         if let Some(error) = &self.error {
-            return Err(failed_midway(provider, ErrorCode::ModelFailed, error));
+            return Err(failed_midway(provider, ErrorCode::ModelFailed, Some(error.clone())));
         }
         let finish_reason = Some(self.finish()).filter(|reason| !reason.is_empty()).unwrap_or("stop").to_owned();
         let text = self.text_output.ok_or_else(|| broken(provider, "its reply has no text_output"))?;
@@ -127,7 +127,7 @@ impl Frames for Events {
         let part: Generated = serde_json::from_str(frame)
             .map_err(|error| broken(&self.provider, format!("an event does not read: {error}")))?;
         if let Some(error) = &part.error {
-            return Err(failed_midway(&self.provider, ErrorCode::ModelFailed, error));
+            return Err(failed_midway(&self.provider, ErrorCode::ModelFailed, Some(error.clone())));
         }
         // Each part counts its own output.
         if let Some(usage) = part.usage() {

@@ -2,21 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use orrery_errors::{Error, ErrorCode};
-use orrery_proto::v1::{ChatInput, ChatMessage, ContentPart, Media, Tool, ToolCall, content_part};
+use orrery_proto::v1::{ChatInput, Tool};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::message::Message;
+use super::words::{LimitField, Words};
 use crate::failure::unsupported;
-
-/// How the limit on output is called: `max_tokens` on most servers, `max_completion_tokens` at OpenAI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LimitField {
-    MaxTokens,
-    MaxCompletionTokens,
-}
 
 #[derive(Debug, Serialize)]
 pub(crate) struct ChatRequest<'a> {
@@ -68,57 +61,29 @@ pub(crate) struct ChatRequest<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct StreamOptions {
+pub(super) struct StreamOptions {
     include_usage: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Message<'a> {
-    role: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<Content<'a>>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    name: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<ToolCallBody<'a>>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    tool_call_id: &'a str,
+impl StreamOptions {
+    /// Asks for the count, where the server takes that.
+    pub fn new(stream: bool, words: &Words) -> Option<Self> {
+        (stream && words.stream_usage).then_some(Self { include_usage: true })
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    Text(&'a str),
-    Parts(Vec<Part<'a>>),
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Part<'a> {
-    Text { text: &'a str },
-    ImageUrl { image_url: ImageUrl<'a> },
-    InputAudio { input_audio: InputAudio },
-    File { file: File<'a> },
-}
-
-#[derive(Debug, Serialize)]
-struct ImageUrl<'a> {
-    url: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    detail: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-struct InputAudio {
-    data: String,
-    format: String,
-}
-
-#[derive(Debug, Serialize)]
-struct File<'a> {
-    file_data: String,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    filename: &'a str,
+/// What the words are missing for.
+pub(super) fn refuse(provider: &str, input: &ChatInput, words: &Words) -> Result<(), Error> {
+    let missing = [
+        (input.top_k.is_some() && !words.top_k, "top_k"),
+        (input.reasoning_tokens_max > 0, "a limit on tokens of reasoning (reasoning_tokens_max)"),
+        (!input.logit_bias.is_empty() && !words.token_choice, "a bias on tokens (logit_bias)"),
+        (input.logprobs && !words.token_choice, "probabilities of tokens (logprobs)"),
+    ];
+    match missing.iter().find(|(asked, _)| *asked) {
+        Some((_, what)) => Err(unsupported(provider, what)),
+        None => Ok(()),
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -137,20 +102,6 @@ struct Function<'a> {
     parameters: Option<Value>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     strict: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct ToolCallBody<'a> {
-    id: &'a str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    function: CalledFunction<'a>,
-}
-
-#[derive(Debug, Serialize)]
-struct CalledFunction<'a> {
-    name: &'a str,
-    arguments: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -175,10 +126,11 @@ impl<'a> ChatRequest<'a> {
         model: &'a str,
         input: &'a ChatInput,
         stream: bool,
-        limit: LimitField,
+        words: &Words,
     ) -> Result<Self, Error> {
-        let messages = input.messages.iter().map(|message| Message::new(provider, message));
-        let limited = |field| (limit == field && input.max_tokens > 0).then_some(input.max_tokens);
+        refuse(provider, input, words)?;
+        let messages = input.messages.iter().map(|message| Message::new(provider, message, words));
+        let limited = |field| (words.limit == field && input.max_tokens > 0).then_some(input.max_tokens);
         Ok(Self {
             model,
             messages: messages.collect::<Result<_, _>>()?,
@@ -205,59 +157,10 @@ impl<'a> ChatRequest<'a> {
             reasoning_effort: &input.reasoning_effort,
             user: &input.user,
             stream,
-            stream_options: stream.then_some(StreamOptions { include_usage: true }),
+            stream_options: StreamOptions::new(stream, words),
             extra: extra(&input.extra_json)?,
         })
     }
-}
-
-impl<'a> Message<'a> {
-    fn new(provider: &str, message: &'a ChatMessage) -> Result<Self, Error> {
-        let content = if !message.parts.is_empty() {
-            let parts = message.parts.iter().map(|part| Part::new(provider, part));
-            Some(Content::Parts(parts.collect::<Result<_, _>>()?))
-        } else if message.content.is_empty() && !message.tool_calls.is_empty() {
-            None
-        } else {
-            Some(Content::Text(&message.content))
-        };
-        Ok(Self {
-            role: &message.role,
-            content,
-            name: &message.name,
-            tool_calls: message.tool_calls.iter().map(ToolCallBody::new).collect(),
-            tool_call_id: &message.tool_call_id,
-        })
-    }
-}
-
-impl<'a> Part<'a> {
-    fn new(provider: &str, part: &'a ContentPart) -> Result<Self, Error> {
-        match &part.kind {
-            Some(content_part::Kind::Text(text)) => Ok(Self::Text { text }),
-            Some(content_part::Kind::Image(media)) => {
-                let url = if media.url.is_empty() { data_url(media) } else { media.url.clone() };
-                Ok(Self::ImageUrl { image_url: ImageUrl { url, detail: &media.detail } })
-            }
-            Some(content_part::Kind::Audio(media)) => {
-                let format = match media.media_type.as_str() {
-                    "audio/wav" | "audio/x-wav" | "audio/wave" => "wav",
-                    "audio/mpeg" | "audio/mp3" => "mp3",
-                    other => other.strip_prefix("audio/").unwrap_or(other),
-                };
-                let input_audio = InputAudio { data: STANDARD.encode(&media.data), format: format.to_owned() };
-                Ok(Self::InputAudio { input_audio })
-            }
-            Some(content_part::Kind::Document(media)) => {
-                Ok(Self::File { file: File { file_data: data_url(media), filename: &media.name } })
-            }
-            None => Err(unsupported(provider, "a content part without content")),
-        }
-    }
-}
-
-fn data_url(media: &Media) -> String {
-    format!("data:{};base64,{}", media.media_type, STANDARD.encode(&media.data))
 }
 
 impl<'a> ToolBody<'a> {
@@ -266,13 +169,6 @@ impl<'a> ToolBody<'a> {
             (!tool.parameters_json.is_empty()).then(|| json_in("tools", &tool.parameters_json)).transpose()?;
         let function = Function { name: &tool.name, description: &tool.description, parameters, strict: tool.strict };
         Ok(Self { kind: "function", function })
-    }
-}
-
-impl<'a> ToolCallBody<'a> {
-    fn new(call: &'a ToolCall) -> Self {
-        let function = CalledFunction { name: &call.name, arguments: &call.arguments_json };
-        Self { id: &call.id, kind: "function", function }
     }
 }
 
@@ -293,17 +189,21 @@ impl<'a> ResponseFormatBody<'a> {
     }
 }
 
+/// What a caller's parameters of one vendor may not replace: which model, what is said, and what costs.
+const OWN: [&str; 8] =
+    ["model", "messages", "prompt", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"];
+
 fn json_in(what: &str, text: &str) -> Result<Value, Error> {
     serde_json::from_str(text).map_err(|error| not_json(what, &error))
 }
 
 /// Parameters that only some servers know. They never replace what is said in this project's own terms.
-fn extra(text: &str) -> Result<Map<String, Value>, Error> {
+pub(super) fn extra(text: &str) -> Result<Map<String, Value>, Error> {
     if text.is_empty() {
         return Ok(Map::new());
     }
     let mut extra: Map<String, Value> = serde_json::from_str(text).map_err(|error| not_json("extra_json", &error))?;
-    for own in ["model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"] {
+    for own in OWN {
         extra.remove(own);
     }
     Ok(extra)
@@ -317,11 +217,55 @@ fn not_json(what: &str, error: &serde_json::Error) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use orrery_proto::v1::{ResponseFormat, ToolChoice};
+    use crate::openai::words::Thoughts;
+    use orrery_proto::v1::{ChatMessage, ContentPart, Media, ResponseFormat, ToolCall, ToolChoice, content_part};
+
+    fn words() -> Words {
+        Words { limit: LimitField::MaxCompletionTokens, ..Words::default() }
+    }
 
     fn written(input: &ChatInput) -> Value {
-        let request = ChatRequest::new("p", "m", input, false, LimitField::MaxCompletionTokens).unwrap();
-        serde_json::to_value(request).unwrap()
+        serde_json::to_value(ChatRequest::new("p", "m", input, false, &words()).unwrap()).unwrap()
+    }
+
+    fn refused(input: &ChatInput) -> Error {
+        ChatRequest::new("p", "m", input, false, &words()).unwrap_err()
+    }
+
+    fn said(message: ChatMessage) -> ChatInput {
+        ChatInput { messages: vec![message], ..ChatInput::default() }
+    }
+
+    fn media(url: &str) -> Media {
+        Media { media_type: "audio/wav".into(), url: url.into(), ..Media::default() }
+    }
+
+    #[test]
+    fn what_there_is_no_word_for_is_refused_by_name() {
+        let part = |kind| said(ChatMessage { parts: vec![ContentPart { kind: Some(kind) }], ..ChatMessage::default() });
+        let table = [
+            (ChatInput { top_k: Some(4), ..ChatInput::default() }, "top_k"),
+            (ChatInput { reasoning_tokens_max: 9, ..ChatInput::default() }, "reasoning_tokens_max"),
+            (part(content_part::Kind::Audio(media("https://x.test/a.wav"))), "sound by its address"),
+            (part(content_part::Kind::Document(media("https://x.test/a.pdf"))), "a document by its address"),
+        ];
+        for (input, what) in table {
+            let error = refused(&input);
+            assert_eq!(error.code, ErrorCode::UnsupportedMedia);
+            assert!(error.message.contains(what), "{error}");
+        }
+        let error = refused(&part(content_part::Kind::Image(media(""))));
+        assert_eq!(error.code, ErrorCode::InvalidRequest, "{error}");
+    }
+
+    #[test]
+    fn earlier_thoughts_are_sent_where_the_server_wants_them() {
+        let message = ChatMessage { role: "assistant".into(), reasoning: "hm".into(), ..ChatMessage::default() };
+        let input = said(message);
+        assert_eq!(written(&input)["messages"][0], json!({"role": "assistant", "content": ""}));
+        let words = Words { thoughts: Some(Thoughts::ReasoningContent), ..words() };
+        let sent = serde_json::to_value(ChatRequest::new("p", "m", &input, false, &words).unwrap()).unwrap();
+        assert_eq!(sent["messages"][0]["reasoning_content"], "hm");
     }
 
     #[test]

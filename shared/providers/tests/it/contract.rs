@@ -153,11 +153,10 @@ pub async fn made(
     base_url: Option<&str>,
     options: &[(&str, &str)],
 ) -> Result<Arc<dyn Provider>, SetupError> {
-    let nats = NatsServer::start().await.unwrap();
-    made_on(&nats, kind, base_url, options).await
+    made_on(&NatsServer::start().await.unwrap(), kind, base_url, options).await
 }
 
-/// The same, with this bus.
+/// The same on a bus that goes on, with its object store.
 pub async fn made_on(
     nats: &NatsServer,
     kind: &str,

@@ -8,11 +8,13 @@ use orrery_providers::Provider;
 use orrery_standins::openai::{DONE, OpenaiServer, Script, delta, event, finish, usage};
 use serde_json::json;
 
-use crate::contract::{Does, KEY, LONG, Rig, chat, collect, failure, made, order, suite};
+use crate::contract::{Does, KEY, LONG, Rig, chat, collect, failure, made, order, suite, text};
+use crate::conversation::{Said, rich};
+use crate::{conversation, faults};
 
-struct OpenaiRig {
-    provider: Arc<dyn Provider>,
-    server: OpenaiServer,
+pub struct OpenaiRig {
+    pub provider: Arc<dyn Provider>,
+    pub server: OpenaiServer,
 }
 
 impl Rig for OpenaiRig {
@@ -53,6 +55,85 @@ async fn openai(script: Script) -> OpenaiRig {
 #[tokio::test]
 async fn openai_keeps_the_contract() {
     suite(&openai(Script::Hangs).await).await;
+}
+
+#[tokio::test]
+async fn openai_speaks_of_tools_choices_probabilities_and_thoughts() {
+    let all = [Said::CallsTools, Said::TwoChoices, Said::Probabilities, Said::Thoughts];
+    conversation::suite(&openai(Script::Hangs).await, &all).await;
+}
+
+#[tokio::test]
+async fn openai_fails_as_told() {
+    faults::suite("openai", &[], str::to_owned).await;
+}
+
+#[tokio::test]
+async fn openai_is_told_of_tools_and_formats() {
+    let rig = openai(Script::Says("hi")).await;
+    rig.provider.invoke(order(rich(), LONG)).await.unwrap();
+    let body = rig.server.last().body;
+    assert_eq!(body["tools"][0]["function"]["name"], "look");
+    assert_eq!(body["tool_choice"], "required");
+    let schema = json!({"name": "animal", "schema": {"type": "object"}, "strict": true});
+    assert_eq!(body["response_format"], json!({"type": "json_schema", "json_schema": schema}));
+    assert_eq!(body["messages"][2], json!({"role": "tool", "content": "a cat", "tool_call_id": "call_a01"}));
+}
+
+#[tokio::test]
+async fn openais_limits_are_told() {
+    let rig = openai(Script::Says("hi")).await;
+    *rig.server.headers.lock() = vec![
+        ("x-ratelimit-remaining-requests", "59".to_owned()),
+        ("x-ratelimit-remaining-tokens", "149984".to_owned()),
+    ];
+    let quota = rig.provider.invoke(order(chat(), LONG)).await.unwrap().quota.unwrap();
+    assert_eq!((quota.requests, quota.tokens, quota.pause()), (Some(59), Some(149_984), None));
+}
+
+/// What servers do each in their way: comments to keep the connection, no count, a count in every chunk, no `[DONE]`.
+#[tokio::test]
+async fn openai_streams_of_other_servers_are_read() {
+    let counted = |text: &str, output: u64| {
+        let mut chunk = delta(text);
+        chunk["usage"] = json!({"prompt_tokens": 5, "completion_tokens": output});
+        event(&chunk)
+    };
+    let groq = event(&json!({"choices": [], "x_groq": {"usage": {"prompt_tokens": 5, "completion_tokens": 2}}}));
+    let end = || event(&finish());
+    let table = [
+        (
+            "comments",
+            vec![
+                b": OPENROUTER PROCESSING\n\n".to_vec(),
+                counted("a ", 1),
+                b": keep-alive\n\n".to_vec(),
+                counted("b", 2),
+                end(),
+                DONE.to_vec(),
+            ],
+            (5, 2),
+        ),
+        ("a count in every chunk and no end", vec![counted("a ", 1), counted("b", 2), end()], (5, 2)),
+        ("Groq's count", vec![event(&delta("a ")), event(&delta("b")), end(), groq, DONE.to_vec()], (5, 2)),
+        ("no count", vec![event(&delta("a ")), event(&delta("b")), end(), DONE.to_vec()], (4, 1)),
+    ];
+    for (what, parts, counted) in table {
+        let rig = openai(Script::StreamsWhole(parts)).await;
+        let (deltas, last) = collect(&*rig.provider, LONG).await;
+        assert_eq!(deltas, ["a ", "b"], "{what}");
+        let usage = last.unwrap_or_else(|error| panic!("{what}: {error}")).usage;
+        assert_eq!((usage.input_tokens, usage.output_tokens), counted, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn openai_that_does_not_stream_answers_in_one_piece() {
+    let whole =
+        json!({"model": "m-2026", "choices": [{"message": {"content": "all at once"}, "finish_reason": "stop"}]});
+    let rig = openai(Script::Refuses(200, vec![], whole.to_string())).await;
+    let (deltas, last) = collect(&*rig.provider, LONG).await;
+    assert_eq!((deltas, text(&last.unwrap())), (vec!["all at once".to_owned()], "all at once"));
 }
 
 #[tokio::test]

@@ -4,43 +4,38 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use orrery_bus::verbs;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{EmbedInput, EmbedOutput, InvokeReply, model_input, model_output};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::chat::model_name;
-use super::parameters::refuse_unsupported;
-use super::{COST_HEADER, MODEL_HEADER, answered_by, invocation};
+use super::parameters::refuse_unknown;
+use super::tokens;
 use crate::http::{Answer, Call, Failure, Gateway, body};
+use crate::models::{self, model_name};
+use crate::routes::reading::count;
 
 const TEXTS_MAX: usize = 2048;
+const DIMENSIONS_MAX: u32 = 65_536;
 
 /// Texts to embed.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct EmbeddingRequest {
     /// A model that `GET /v1/models` lists, or `auto`.
     model: String,
-    /// One text, or up to 2048.
+    /// One text, or up to 2048; or their tokens in the vocabulary cl100k.
     #[schema(value_type = Object)]
-    input: Input,
+    input: Value,
     /// `float` (default) or `base64`.
     encoding_format: Option<String>,
-    /// Must be what the model gives.
+    /// So many numbers for each text, where the model can give them.
     dimensions: Option<u32>,
+    /// `query` or `document`, where a model tells them apart.
+    input_type: Option<String>,
     #[serde(flatten)]
     #[schema(ignore)]
     rest: Map<String, Value>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Input {
-    One(String),
-    Many(Vec<String>),
-    Other(Value),
 }
 
 /// Embeddings in the order of the texts.
@@ -76,19 +71,11 @@ pub struct EmbeddingUsage {
 }
 
 impl EmbeddingRequest {
-    fn texts(&self) -> Result<Vec<String>, Failure> {
-        let texts = match &self.input {
-            Input::One(text) => vec![text.clone()],
-            Input::Many(texts) => texts.clone(),
-            Input::Other(value) => {
-                let found = if value.is_array() { "a list with something other than texts" } else { "no text" };
-                return Err(Failure::param("input", format!("input holds {found}; tokens are not taken")));
-            }
-        };
-        if texts.is_empty() || texts.len() > TEXTS_MAX || texts.iter().any(String::is_empty) {
-            return Err(Failure::param("input", format!("input holds 1 to {TEXTS_MAX} texts, none of them empty")));
+    fn input_type(&self) -> Result<&str, Failure> {
+        match self.input_type.as_deref().unwrap_or_default() {
+            kind @ ("" | "query" | "document") => Ok(kind),
+            other => Err(Failure::param("input_type", format!("input_type is {other:?}; use query or document"))),
         }
-        Ok(texts)
     }
 
     fn wants_base64(&self) -> Result<bool, Failure> {
@@ -107,14 +94,15 @@ impl EmbeddingRequest {
     responses((status = 200, body = EmbeddingList)))]
 pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
     let wanted: EmbeddingRequest = body::json(&gateway, &request, payload).await?;
-    refuse_unsupported(&wanted.rest)?;
+    refuse_unknown(&wanted.rest)?;
     let base64 = wanted.wants_base64()?;
-    let texts = wanted.texts()?;
+    let dimensions = count("dimensions", wanted.dimensions, 1, DIMENSIONS_MAX)?.unwrap_or(0);
+    let input_type = wanted.input_type()?.to_owned();
+    let texts = tokens::texts(&wanted.input, "input", TEXTS_MAX).await?;
     let count = texts.len();
-    let input = model_input::Kind::Embed(EmbedInput { texts, ..EmbedInput::default() });
-    let invoke = invocation(&gateway, &call, &request, &wanted.model, input)?;
-    let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
-    let model = answered_by(&reply);
+    let input = model_input::Kind::Embed(EmbedInput { texts, dimensions, input_type });
+    let invoke = models::invocation(&gateway, &call, &request, &wanted.model, input)?;
+    let reply = gateway.models.invoke(&call, invoke).await?;
     let rows = rows(&reply, count)?;
     let dimensions = rows.first().map_or(0, Vec::len);
     if wanted.dimensions.is_some_and(|wanted| usize::try_from(wanted).ok() != Some(dimensions)) {
@@ -129,13 +117,12 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
     let list = EmbeddingList {
         object: "list",
         data: rows.into_iter().enumerate().map(object).collect(),
-        model: model_name(&reply.models, &wanted.model),
+        model: model_name(&reply, &wanted.model),
         usage: EmbeddingUsage { prompt_tokens: usage.input_tokens, total_tokens: usage.input_tokens },
     };
-    Ok(HttpResponse::Ok()
-        .insert_header((COST_HEADER, usage.cost_nanos.to_string()))
-        .insert_header((MODEL_HEADER, model))
-        .json(list))
+    let mut response = HttpResponse::Ok();
+    models::told(&mut response, &reply);
+    Ok(response.json(list))
 }
 
 fn rows(reply: &InvokeReply, count: usize) -> Result<Vec<Vec<f32>>, Failure> {

@@ -1,13 +1,13 @@
-//! The catalogue in OpenAI's shape.
+//! The catalogue in OpenAI's shape, with what clients of Anthropic look for in theirs.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use orrery_bus::verbs;
 use orrery_errors::{Error, ErrorCode};
-use orrery_proto::v1::{CatalogueModel, ListModelsRequest};
+use orrery_proto::v1::CatalogueModel;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::answer::time;
 use crate::http::{Answer, Call, Failure, Gateway};
 
 /// A model.
@@ -17,6 +17,13 @@ pub struct ModelObject {
     object: &'static str,
     created: u64,
     owned_by: String,
+    /// As Anthropic says what it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// As Anthropic calls it.
+    display_name: String,
+    /// When Anthropic says that it came.
+    created_at: Option<String>,
     /// What OpenAI's shape has no place for.
     orrery: CatalogueView,
 }
@@ -39,13 +46,20 @@ pub struct CatalogueView {
 pub struct ModelList {
     object: &'static str,
     data: Vec<ModelObject>,
+    /// Always false.
+    has_more: bool,
+    first_id: Option<String>,
+    last_id: Option<String>,
 }
 
 impl From<CatalogueModel> for ModelObject {
     fn from(model: CatalogueModel) -> Self {
         Self {
+            display_name: model.name.clone(),
             id: model.name,
             object: "model",
+            kind: "model",
+            created_at: time(model.created.saturating_mul(1000)),
             created: model.created,
             owned_by: model.provider,
             orrery: CatalogueView {
@@ -61,16 +75,16 @@ impl From<CatalogueModel> for ModelObject {
 }
 
 async fn catalogue(gateway: &Gateway, call: &Call) -> Result<Vec<ModelObject>, Failure> {
-    let list = ListModelsRequest { caller: call.caller() };
-    let reply = gateway.bus.call(verbs::router::MODELS, &call.context(), &list).await?;
-    Ok(reply.models.into_iter().map(ModelObject::from).collect())
+    Ok(gateway.models.list(call).await?.into_iter().map(ModelObject::from).collect())
 }
 
 /// The models that may be named.
 #[utoipa::path(get, path = "/v1/models", tag = "openai", responses((status = 200, body = ModelList)))]
 pub async fn list(gateway: Data<Gateway>, call: Call) -> Answer {
     let data = catalogue(&gateway, &call).await?;
-    Ok(HttpResponse::Ok().json(ModelList { object: "list", data }))
+    let id = |model: Option<&ModelObject>| model.map(|model| model.id.clone());
+    let (first_id, last_id) = (id(data.first()), id(data.last()));
+    Ok(HttpResponse::Ok().json(ModelList { object: "list", data, has_more: false, first_id, last_id }))
 }
 
 /// One model.

@@ -1,17 +1,16 @@
-//! Speech to text.
+//! Speech to text, in its own language or in English.
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use orrery_bus::verbs;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{InvokeReply, ReadInput, model_input, model_output};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::subtitles::{Cue, srt, vtt};
-use super::{COST_HEADER, MODEL_HEADER, answered_by, invocation};
 use crate::http::multipart::{self, Form};
 use crate::http::{Answer, Call, Failure, Gateway, Upload};
+use crate::models;
 
 const FILE: &str = "file";
 
@@ -26,6 +25,10 @@ pub struct TranscriptionForm {
     model: String,
     /// A hint, for example `en`.
     language: Option<String>,
+    /// What came before, for the spelling of names.
+    prompt: Option<String>,
+    /// 0 to 1; taken without effect.
+    temperature: Option<f32>,
     /// `json` (default), `text`, `verbose_json`, `srt` or `vtt`.
     response_format: Option<String>,
 }
@@ -103,41 +106,61 @@ impl Format {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Transcribe,
+    Translate,
+}
+
+#[derive(Debug)]
 struct Order {
     file: Upload,
     model: String,
     language: String,
+    prompt: String,
     format: Format,
 }
 
 /// Transcribes a recording. As `json` the answer holds the text alone.
 ///
-/// `prompt` and `temperature` are taken without effect. `stream` and timestamps of words are refused.
+/// `temperature` is taken without effect. `stream` and timestamps of words are refused.
 #[utoipa::path(post, path = "/v1/audio/transcriptions", tag = "openai",
     request_body(content_type = "multipart/form-data", content = TranscriptionForm),
     responses((status = 200, content((VerboseTranscript = "application/json"), (String = "text/plain"), (String = "text/vtt")))))]
 pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
+    hear(&gateway, &call, &request, payload, Task::Transcribe).await
+}
+
+/// Puts a recording, whatever its language, into English words. The forms of answers are those of transcriptions.
+#[utoipa::path(post, path = "/v1/audio/translations", tag = "openai",
+    request_body(content_type = "multipart/form-data", content = TranscriptionForm),
+    responses((status = 200, content((VerboseTranscript = "application/json"), (String = "text/plain"), (String = "text/vtt")))))]
+pub async fn translate(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
+    hear(&gateway, &call, &request, payload, Task::Translate).await
+}
+
+async fn hear(gateway: &Gateway, call: &Call, request: &HttpRequest, payload: Payload, task: Task) -> Answer {
     let _place = gateway.uploads.enter()?;
-    let form = multipart::receive(&gateway, &request, payload, |part| part != FILE).await?;
+    let form = multipart::receive(gateway, request, payload, |part| part != FILE).await?;
     let order = read(form)?;
     let blob = gateway.uploads.store(&gateway.bus, &call.identity.tenant, order.file).await?;
     let input = ReadInput {
         blob: Some(blob),
-        schema_json: String::new(),
         language: order.language.clone(),
+        prompt: order.prompt,
+        translate: task == Task::Translate,
         ..ReadInput::default()
     };
-    let invoke = invocation(&gateway, &call, &request, &order.model, model_input::Kind::Read(input))?;
-    let reply = gateway.bus.call(verbs::router::INVOKE, &call.model_context(), &invoke).await?;
+    let invoke = models::invocation(gateway, call, request, &order.model, model_input::Kind::Read(input))?;
+    let reply = gateway.models.invoke(call, invoke).await?;
     let content = content(&reply)?;
     let mut response = HttpResponse::Ok();
-    response.insert_header((COST_HEADER, reply.usage.unwrap_or_default().cost_nanos.to_string()));
-    response.insert_header((MODEL_HEADER, answered_by(&reply)));
+    models::told(&mut response, &reply);
     let text = content.segments.iter().map(|segment| segment.text.trim()).collect::<Vec<_>>().join(" ");
     Ok(match order.format {
         Format::Json => response.json(Transcript { text }),
         Format::Text => response.content_type("text/plain; charset=utf-8").body(format!("{text}\n")),
-        Format::VerboseJson => response.json(verbose(&content, text, order.language)),
+        Format::VerboseJson => response.json(verbose(&content, text, order.language, task)),
         Format::Srt => response.content_type("application/x-subrip; charset=utf-8").body(srt(&cues(&content))),
         Format::Vtt => response.content_type("text/vtt; charset=utf-8").body(vtt(&cues(&content))),
     })
@@ -154,14 +177,18 @@ fn read(mut form: Form) -> Result<Order, Failure> {
     if granularities.iter().any(|granularity| granularity != "segment") {
         return Err(Failure::param("timestamp_granularities[]", "only segments have timestamps here; leave word out"));
     }
-    // Neither changes what a beam search hears.
-    form.texts.retain(|name, _| name != "prompt" && name != "temperature");
+    let prompt = form.take("prompt")?.unwrap_or_default();
+    if let Some(temperature) = form.take("temperature")?
+        && !temperature.parse().is_ok_and(|value: f32| (0.0..=1.0).contains(&value))
+    {
+        return Err(Failure::param("temperature", format!("temperature is {temperature:?}; use 0 to 1")));
+    }
     if let Some(name) = form.texts.keys().next() {
         return Err(Failure::param(name, format!("the parameter {name} is not supported; leave it out")));
     }
     let mut files = form.files.into_iter();
     match (files.next(), files.next()) {
-        (Some(file), None) => Ok(Order { file, model, language, format }),
+        (Some(file), None) => Ok(Order { file, model, language, prompt, format }),
         (None, _) => Err(Failure::param(FILE, "the form has no part `file` with the recording")),
         (Some(_), Some(_)) => Err(Failure::param(FILE, "the form has more than one part `file`")),
     }
@@ -190,7 +217,7 @@ fn cues(content: &Content) -> Vec<Cue> {
     content.segments.iter().map(cue).collect()
 }
 
-fn verbose(content: &Content, text: String, language: String) -> VerboseTranscript {
+fn verbose(content: &Content, text: String, language: String, task: Task) -> VerboseTranscript {
     let segment = |(id, segment): (usize, &Segment)| {
         let (start, end) = segment.span_ms.unwrap_or_default();
         TranscriptSegment {
@@ -202,7 +229,7 @@ fn verbose(content: &Content, text: String, language: String) -> VerboseTranscri
         }
     };
     VerboseTranscript {
-        task: "transcribe",
+        task: if task == Task::Translate { "translate" } else { "transcribe" },
         language,
         duration: seconds(content.duration_ms.unwrap_or(0)),
         text,
@@ -212,4 +239,42 @@ fn verbose(content: &Content, text: String, language: String) -> VerboseTranscri
 
 fn seconds(millis: u64) -> f64 {
     std::time::Duration::from_millis(millis).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn form(texts: &[(&str, &str)]) -> Form {
+        let mut form = Form::default();
+        for (name, text) in texts {
+            form.texts.entry((*name).to_owned()).or_default().push((*text).to_owned());
+        }
+        form
+    }
+
+    #[test]
+    fn the_part_at_fault_is_named() {
+        for (extra, param) in [
+            (("temperature", "warm"), "temperature"),
+            (("temperature", "1.5"), "temperature"),
+            (("response_format", "docx"), "response_format"),
+            (("timestamp_granularities[]", "word"), "timestamp_granularities[]"),
+            (("stream", "true"), "stream"),
+            (("chunking_strategy", "auto"), "chunking_strategy"),
+            (("language", "en"), FILE),
+        ] {
+            assert_eq!(read(form(&[("model", "m"), extra])).unwrap_err().param.as_deref(), Some(param), "{extra:?}");
+        }
+        assert_eq!(read(form(&[])).unwrap_err().param.as_deref(), Some("model"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_form_breaks_the_reader(name in "temperature|language|response_format|stream|\\PC{0,12}", text in "\\PC{0,40}") {
+            prop_assert!(read(form(&[("model", "m"), (&name, &text)])).is_err());
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use orrery_config::Paths;
 use orrery_torch::device::{DeviceSetting, select, set_threads};
-use orrery_torch::smollm2::{GenerateRequest, SamplingParameters, SmolLm2};
+use orrery_torch::smollm2::{AnswerForm, GenerateRequest, SmolLm2};
 use orrery_torch::whisper::{TranscribeOptions, Whisper, WhisperFiles};
 use serde_json::json;
 
@@ -35,20 +35,17 @@ fn main() -> anyhow::Result<()> {
     let recording = recording()?;
     for threads in [1, 2] {
         set_threads(threads);
-        let request = GenerateRequest {
-            prompt: WORDS.to_owned(),
-            tokens_max: TOKENS,
-            sampling: SamplingParameters::default(),
-            stop: Vec::new(),
-        };
+        let request = GenerateRequest::new(WORDS, TOKENS);
         let read = best(|| {
             Ok(chat.generate(&GenerateRequest { tokens_max: 1, ..request.clone() }, |_| ControlFlow::Continue(()))?)
         })?;
         let wrote = best(|| Ok(chat.generate(&request, |_| ControlFlow::Continue(()))?))?;
         let per_token_ms = (wrote - read) * 1000.0 / (TOKENS - 1) as f64;
+        let grammar_us = grammar_us(&chat, &request)?;
         println!(
             "{}",
-            json!({"model": "smollm2", "threads": threads, "prompt_ms": read * 1000.0, "token_ms": per_token_ms})
+            json!({"model": "smollm2", "threads": threads, "prompt_ms": read * 1000.0, "token_ms": per_token_ms,
+                "grammar_token_us": grammar_us})
         );
         let heard =
             best(|| Ok(whisper.transcribe(&recording, &TranscribeOptions::default(), |_| ControlFlow::Continue(()))?))?;
@@ -58,6 +55,27 @@ fn main() -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// What keeping to a schema adds to a token, in microseconds: the same tokens are written with and without.
+fn grammar_us(chat: &SmolLm2, request: &GenerateRequest) -> anyhow::Result<f64> {
+    // The answer is a string, so that about as many tokens are written as without.
+    let grammar =
+        chat.grammar(&AnswerForm::Json(json!({"type": "array", "items": {"type": "string", "minLength": 10}})))?;
+    let kept = GenerateRequest { grammar: Some(grammar), ..request.clone() };
+    let time = |request: &GenerateRequest| -> anyhow::Result<f64> {
+        let mut tokens = 0;
+        let all = best(|| {
+            tokens = chat.generate(request, |_| ControlFlow::Continue(()))?.usage.completion_tokens;
+            Ok(())
+        })?;
+        let first = best(|| {
+            chat.generate(&GenerateRequest { tokens_max: 1, ..request.clone() }, |_| ControlFlow::Continue(()))?;
+            Ok(())
+        })?;
+        Ok((all - first) * 1e6 / (tokens - 1).max(1) as f64)
+    };
+    Ok(time(&kept)? - time(request)?)
 }
 
 /// The first seconds of a clip that the set-up brings.

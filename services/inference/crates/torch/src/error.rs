@@ -23,6 +23,13 @@ pub enum ModelError {
     ChatTemplate(String),
     #[error("{actual} tokens exceed the limit of {limit}; shorten the input")]
     TooLong { actual: usize, limit: usize },
+    #[error(
+        "the prompt has {prompt} tokens and the model's context holds {context} together with the answer; shorten it or choose \
+         a model with a larger context"
+    )]
+    ContextOverflow { prompt: usize, context: usize },
+    #[error("{what} cannot be enforced: {reason}; simplify it")]
+    Schema { what: String, reason: String },
     #[error("{0}")]
     InvalidInput(String),
     #[error("device {0} is not available; choose cpu or install a libtorch with CUDA")]

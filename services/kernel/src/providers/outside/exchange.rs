@@ -12,7 +12,7 @@ use reqwest::header::{
 use reqwest::{Client, Method, StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
-use super::network::{Network, NetworkConfig, refusal};
+use super::network::{self, Network, NetworkConfig, refusal};
 use crate::domain::fault::{Fault, Standard};
 use crate::providers::Failure;
 
@@ -71,7 +71,7 @@ pub struct Exchange {
 impl Exchange {
     /// Within these rules.
     pub fn new(config: &NetworkConfig) -> Result<Self, Error> {
-        let network = Network::new(config);
+        let network = Network::new(config, network::SETTING);
         let client = Client::builder()
             .dns_resolver(network.clone())
             .redirect(reqwest::redirect::Policy::none())
@@ -105,7 +105,7 @@ impl Exchange {
     }
 
     async fn once(&self, request: &Request) -> Result<Response, Failure> {
-        self.network.admit(&request.url).map_err(Failure::last)?;
+        self.network.admit(&request.url).map_err(|error| Failure::last(error.into()))?;
         let mut sending =
             self.client.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
         if !request.headers.contains_key(ACCEPT_ENCODING) {

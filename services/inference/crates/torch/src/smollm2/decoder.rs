@@ -10,7 +10,7 @@ use super::gguf::Gguf;
 use super::projection::{Projection, Vocabulary};
 
 /// A prompt is read in pieces of this many tokens, which bounds the memory of masks and intermediate values.
-const PIECE_TOKENS_MAX: usize = 512;
+pub(super) const PIECE_TOKENS_MAX: usize = 512;
 
 struct Shape {
     layers: u64,
@@ -76,6 +76,11 @@ impl Cache {
     /// Tokens held so far.
     pub(super) fn length(&self) -> usize {
         usize::try_from(self.length).unwrap_or(0)
+    }
+
+    /// Forgets all but the first `tokens`.
+    pub(super) fn truncate(&mut self, tokens: usize) {
+        self.length = i64::try_from(tokens).map_or(self.length, |tokens| tokens.min(self.length));
     }
 }
 

@@ -9,22 +9,28 @@ mod chat;
 mod decoder;
 mod generate;
 mod gguf;
+mod grammar;
 mod projection;
 mod sampling;
 mod stop;
 mod tokenizer;
+mod tools;
 
 use std::path::Path;
 
+use llguidance::toktrie::TokTrie;
 use tch::Device;
 
 pub use chat::ChatMessage;
 pub use generate::{FinishReason, GenerateRequest, Generated, Generation, Token, Usage};
+pub use grammar::{AnswerForm, Grammar, Otherwise};
 pub use sampling::SamplingParameters;
+pub use tools::{AnswerPart, AnswerReader, Tool, ToolCall, calls_text, result_text, tools_text};
 
 use self::chat::ChatTemplate;
 use self::decoder::Decoder;
 use self::gguf::Gguf;
+use self::grammar::Grammars;
 use self::tokenizer::TextTokenizer;
 use super::ModelError;
 use super::device::without_gradients;
@@ -34,6 +40,7 @@ pub struct SmolLm2 {
     decoder: Decoder,
     tokenizer: TextTokenizer,
     template: ChatTemplate,
+    grammars: Grammars,
 }
 
 impl std::fmt::Debug for SmolLm2 {
@@ -62,7 +69,8 @@ impl SmolLm2 {
                 ),
             ));
         }
-        Ok(Self { decoder, tokenizer, template })
+        let grammars = Grammars::new(&tokenizer.marked_tokens(TokTrie::SPECIAL_TOKEN_MARKER), &tokenizer.ends())?;
+        Ok(Self { decoder, tokenizer, template, grammars })
     }
 
     /// Most tokens that prompt and answer may have together.
@@ -76,6 +84,19 @@ impl SmolLm2 {
     /// When the template of the file refuses the messages.
     pub fn chat_prompt(&self, messages: &[ChatMessage]) -> Result<String, ModelError> {
         self.template.render(messages)
+    }
+
+    /// Makes a form of answers ready for one generation.
+    ///
+    /// # Errors
+    /// [`ModelError::Schema`] naming what cannot be enforced and why.
+    pub fn grammar(&self, form: &AnswerForm) -> Result<Grammar, ModelError> {
+        self.grammars.compile(form)
+    }
+
+    /// The bytes that a token adds to a text; none for a control token.
+    pub fn token_bytes(&self, token: u32) -> &[u8] {
+        self.tokenizer.bytes(token)
     }
 
     /// Token ids of a prompt; control tokens in it (`<|im_start|>`) are recognised.

@@ -1,7 +1,10 @@
-//! Chooses the next token from scores: repetition penalty, temperature, nucleus, seed. Plain arithmetic, no tensors.
+//! Chooses the next token from scores: bias, penalties, the tokens that are allowed, temperature, the best few, nucleus,
+//! seed. Plain arithmetic, no tensors.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use llguidance::toktrie::SimpleVob;
 
 use super::super::ModelError;
 use super::super::random::SplitMix64;
@@ -13,20 +16,38 @@ pub struct SamplingParameters {
     pub temperature: f32,
     /// Smallest probability mass that is drawn from, above 0 and up to 1.
     pub top_p: f32,
+    /// Only so many of the best tokens are drawn from; 0 is no limit.
+    pub top_k: usize,
     /// Divides the scores of tokens that already occur (Keskar et al. 2019); 1 does nothing, at most 2.
     pub repetition_penalty: f32,
+    /// Taken from the score of a token for each time that it was written, -2 to 2.
+    pub frequency_penalty: f32,
+    /// Taken once from the score of a token that was written, -2 to 2.
+    pub presence_penalty: f32,
+    /// Added to the scores of single tokens, each -100 to 100.
+    pub bias: Vec<(u32, f32)>,
     /// The same seed, prompt and parameters give the same text.
     pub seed: u64,
 }
 
 impl Default for SamplingParameters {
     fn default() -> Self {
-        Self { temperature: 0.0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 }
+        Self {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            repetition_penalty: 1.0,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
+            bias: Vec::new(),
+            seed: 0,
+        }
     }
 }
 
 impl SamplingParameters {
-    pub(super) fn validate(&self) -> Result<(), ModelError> {
+    /// Refuses what is out of bounds, for a model of `vocabulary` tokens.
+    pub(super) fn validate(&self, vocabulary: usize) -> Result<(), ModelError> {
         let refuse = |what: &str| Err(ModelError::InvalidInput(what.to_owned()));
         if !(0.0..=2.0).contains(&self.temperature) {
             return refuse("temperature must be from 0 to 2");
@@ -37,8 +58,32 @@ impl SamplingParameters {
         if !(1.0..=2.0).contains(&self.repetition_penalty) {
             return refuse("repetition_penalty must be from 1 to 2");
         }
+        if !(-2.0..=2.0).contains(&self.frequency_penalty) {
+            return refuse("frequency_penalty must be from -2 to 2");
+        }
+        if !(-2.0..=2.0).contains(&self.presence_penalty) {
+            return refuse("presence_penalty must be from -2 to 2");
+        }
+        for (token, bias) in &self.bias {
+            if *token as usize >= vocabulary {
+                return refuse(&format!("logit_bias names the token {token}; the model has {vocabulary}, from 0 on"));
+            }
+            if !(-100.0..=100.0).contains(bias) {
+                return refuse(&format!("logit_bias of the token {token} must be from -100 to 100"));
+            }
+        }
         Ok(())
     }
+}
+
+/// A chosen token.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Choice {
+    pub(super) token: u32,
+    /// Natural logarithm of its probability as the model gave it: before bias, penalties, mask and temperature.
+    pub(super) log_probability: f32,
+    /// The most probable tokens with the same, best first.
+    pub(super) alternatives: Vec<(u32, f32)>,
 }
 
 /// Draws tokens, one generation long.
@@ -47,54 +92,104 @@ pub(super) struct Sampler {
     parameters: SamplingParameters,
     random: SplitMix64,
     seen: HashSet<u32>,
+    written: HashMap<u32, f32>,
+    alternatives: usize,
 }
 
 impl Sampler {
-    pub(super) fn new(parameters: SamplingParameters, prompt: &[u32]) -> Self {
+    /// Reports so many `alternatives` with each token.
+    pub(super) fn new(parameters: SamplingParameters, prompt: &[u32], alternatives: usize) -> Self {
         let random = SplitMix64::new(parameters.seed);
-        Self { parameters, random, seen: prompt.iter().copied().collect() }
+        let seen = prompt.iter().copied().collect();
+        Self { parameters, random, seen, written: HashMap::new(), alternatives }
     }
 
-    /// The chosen token and the natural logarithm of its probability before temperature and penalty.
-    pub(super) fn choose(&mut self, mut scores: Vec<f32>) -> (u32, f32) {
+    /// Chooses among the `allowed` tokens, which are not none; all are where nothing says otherwise.
+    pub(super) fn choose(&mut self, mut scores: Vec<f32>, allowed: Option<&SimpleVob>) -> Choice {
         let normaliser = log_sum_exp(&scores);
-        let raw = |scores: &[f32], token: u32| at(scores, token) - normaliser;
-        let unpenalised = (self.parameters.repetition_penalty != 1.0).then(|| scores.clone());
+        let mut alternatives = match self.alternatives {
+            0 => Vec::new(),
+            count => heaviest((0_u32..).zip(scores.iter().copied()).collect(), count),
+        };
+        for (_, score) in &mut alternatives {
+            *score -= normaliser;
+        }
+        let before = self.changes_scores().then(|| scores.clone());
         self.penalise(&mut scores);
-        let token = if self.parameters.temperature == 0.0 { best(&scores) } else { self.draw(&scores) };
+        let weigh = |token: u32| allowed.is_none_or(|allowed| allowed.is_allowed(token));
+        let token = if self.parameters.temperature == 0.0 { best(&scores, weigh) } else { self.draw(&scores, weigh) };
         self.seen.insert(token);
-        (token, raw(unpenalised.as_deref().unwrap_or(&scores), token))
+        *self.written.entry(token).or_default() += 1.0;
+        let log_probability = at(before.as_deref().unwrap_or(&scores), token) - normaliser;
+        Choice { token, log_probability, alternatives }
+    }
+
+    fn changes_scores(&self) -> bool {
+        let parameters = &self.parameters;
+        parameters.repetition_penalty != 1.0
+            || parameters.frequency_penalty != 0.0
+            || parameters.presence_penalty != 0.0
+            || !parameters.bias.is_empty()
     }
 
     fn penalise(&self, scores: &mut [f32]) {
-        let penalty = self.parameters.repetition_penalty;
-        if penalty == 1.0 {
-            return;
+        let parameters = &self.parameters;
+        if parameters.repetition_penalty != 1.0 {
+            for &token in &self.seen {
+                if let Some(score) = scores.get_mut(token as usize) {
+                    let penalty = parameters.repetition_penalty;
+                    *score = if *score > 0.0 { *score / penalty } else { *score * penalty };
+                }
+            }
         }
-        for &token in &self.seen {
+        for (&token, times) in &self.written {
             if let Some(score) = scores.get_mut(token as usize) {
-                *score = if *score > 0.0 { *score / penalty } else { *score * penalty };
+                *score -= parameters.presence_penalty + parameters.frequency_penalty * times;
+            }
+        }
+        for &(token, bias) in &parameters.bias {
+            if let Some(score) = scores.get_mut(token as usize) {
+                *score += bias;
             }
         }
     }
 
-    fn draw(&mut self, scores: &[f32]) -> u32 {
+    fn draw(&mut self, scores: &[f32], weigh: impl Fn(u32) -> bool + Copy) -> u32 {
         let temperature = self.parameters.temperature;
-        let highest = at(scores, best(scores));
-        let mut weighted: Vec<(u32, f32)> =
-            (0_u32..).zip(scores).map(|(token, score)| (token, ((score - highest) / temperature).exp())).collect();
+        let best = best(scores, weigh);
+        let highest = at(scores, best);
+        let mut weighted: Vec<(u32, f32)> = (0_u32..)
+            .zip(scores)
+            .filter(|(token, _)| weigh(*token))
+            .map(|(token, score)| (token, ((score - highest) / temperature).exp()))
+            .collect();
+        if self.parameters.top_k > 0 {
+            weighted = heaviest(weighted, self.parameters.top_k);
+        }
         let total: f32 = weighted.iter().map(|(_, weight)| weight).sum();
         let nucleus = nucleus(&mut weighted, self.parameters.top_p * total);
-        self.random.choose(nucleus).unwrap_or_default()
+        self.random.choose(nucleus).unwrap_or(best)
     }
+}
+
+fn heavier(left: &(u32, f32), right: &(u32, f32)) -> Ordering {
+    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
+}
+
+/// The `count` heaviest, heaviest first.
+fn heaviest(mut weighted: Vec<(u32, f32)>, count: usize) -> Vec<(u32, f32)> {
+    if count < weighted.len() {
+        weighted.select_nth_unstable_by(count, heavier);
+        weighted.truncate(count);
+    }
+    weighted.sort_unstable_by(heavier);
+    weighted
 }
 
 /// The fewest heaviest tokens whose weights reach `mass`, heaviest first (Holtzman et al. 2020).
 ///
 /// Only as many tokens as needed are sorted: the nucleus is a handful out of tens of thousands.
 fn nucleus(weighted: &mut [(u32, f32)], mass: f32) -> &[(u32, f32)] {
-    let heavier =
-        |left: &(u32, f32), right: &(u32, f32)| -> Ordering { right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)) };
     let mut sorted = 64;
     loop {
         let everything = sorted >= weighted.len();
@@ -120,14 +215,15 @@ fn nucleus(weighted: &mut [(u32, f32)], mass: f32) -> &[(u32, f32)] {
     }
 }
 
-fn best(scores: &[f32]) -> u32 {
-    let mut best = (0, f32::NEG_INFINITY);
+/// The best of the tokens that count.
+fn best(scores: &[f32], counts: impl Fn(u32) -> bool) -> u32 {
+    let mut best = None;
     for (token, &score) in (0_u32..).zip(scores) {
-        if score > best.1 {
-            best = (token, score);
+        if best.is_none_or(|(_, highest)| score > highest) && counts(token) {
+            best = Some((token, score));
         }
     }
-    best.0
+    best.map_or(0, |(token, _)| token)
 }
 
 fn at(scores: &[f32], token: u32) -> f32 {
@@ -135,7 +231,7 @@ fn at(scores: &[f32], token: u32) -> f32 {
 }
 
 fn log_sum_exp(scores: &[f32]) -> f32 {
-    let highest = at(scores, best(scores));
+    let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = scores.iter().map(|score| (score - highest).exp()).sum();
     highest + sum.ln()
 }
@@ -145,23 +241,30 @@ mod tests {
     use super::*;
 
     fn sampler(temperature: f32, top_p: f32, repetition_penalty: f32, seed: u64) -> Sampler {
-        let parameters = SamplingParameters { temperature, top_p, repetition_penalty, seed };
-        Sampler::new(parameters, &[])
+        of(SamplingParameters { temperature, top_p, repetition_penalty, seed, ..SamplingParameters::default() })
+    }
+
+    fn of(parameters: SamplingParameters) -> Sampler {
+        Sampler::new(parameters, &[], 0)
+    }
+
+    fn token(sampler: &mut Sampler, scores: &[f32]) -> u32 {
+        sampler.choose(scores.to_vec(), None).token
     }
 
     #[test]
     fn greedy_takes_the_best_and_reports_its_probability() {
-        let (token, log_probability) = sampler(0.0, 1.0, 1.0, 0).choose(vec![0.0, 2.0, 0.0]);
-        assert_eq!(token, 1);
+        let choice = sampler(0.0, 1.0, 1.0, 0).choose(vec![0.0, 2.0, 0.0], None);
+        assert_eq!(choice.token, 1);
         let expected = 2.0_f32.exp() / (2.0_f32.exp() + 2.0);
-        assert!((log_probability.exp() - expected).abs() < 1e-6);
+        assert!((choice.log_probability.exp() - expected).abs() < 1e-6);
     }
 
     #[test]
     fn a_repeated_token_loses_to_a_close_rival() {
         let mut sampler = sampler(0.0, 1.0, 1.5, 0);
-        assert_eq!(sampler.choose(vec![2.0, 1.9, -1.0]).0, 0);
-        assert_eq!(sampler.choose(vec![2.0, 1.9, -1.0]).0, 1);
+        assert_eq!(token(&mut sampler, &[2.0, 1.9, -1.0]), 0);
+        assert_eq!(token(&mut sampler, &[2.0, 1.9, -1.0]), 1);
     }
 
     #[test]
@@ -171,10 +274,10 @@ mod tests {
         let mut whole = sampler(1.0, 1.0, 1.0, 7);
         let mut cut = sampler(1.0, 0.85, 1.0, 7);
         for _ in 0..4000 {
-            if let Some(count) = counts.get_mut(whole.choose(scores.clone()).0 as usize) {
+            if let Some(count) = counts.get_mut(token(&mut whole, &scores) as usize) {
                 *count += 1;
             }
-            assert_ne!(cut.choose(scores.clone()).0, 2);
+            assert_ne!(token(&mut cut, &scores), 2);
         }
         for (count, share) in counts.iter().zip([0.6, 0.3, 0.1]) {
             assert!((f64::from(*count) / 4000.0 - share).abs() < 0.03, "{counts:?}");
@@ -185,7 +288,7 @@ mod tests {
     fn a_seed_repeats_itself() {
         let draw = |seed| {
             let mut sampler = sampler(1.5, 0.9, 1.0, seed);
-            (0..32).map(|_| sampler.choose(vec![0.1; 50]).0).collect::<Vec<_>>()
+            (0..32).map(|_| token(&mut sampler, &[0.1; 50])).collect::<Vec<_>>()
         };
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
@@ -198,9 +301,62 @@ mod tests {
     }
 
     #[test]
+    fn only_allowed_tokens_are_chosen_at_any_temperature_while_probabilities_stay_the_models_own() {
+        let mut allowed = SimpleVob::alloc(4);
+        allowed.allow_token(1);
+        allowed.allow_token(3);
+        let scores = vec![9.0, 1.0, 8.0, 0.0];
+        for temperature in [0.0, 1.0, 2.0] {
+            let mut sampler = Sampler::new(SamplingParameters { temperature, ..Default::default() }, &[], 2);
+            let choice = sampler.choose(scores.clone(), Some(&allowed));
+            assert!([1, 3].contains(&choice.token), "{choice:?}");
+            assert!(choice.log_probability < -7.0);
+            let best: Vec<u32> = choice.alternatives.iter().map(|(token, _)| *token).collect();
+            assert_eq!(best, [0, 2]);
+        }
+        let choice = Sampler::new(SamplingParameters::default(), &[], 4).choose(scores, None);
+        let mass: f32 = choice.alternatives.iter().map(|(_, log_probability)| log_probability.exp()).sum();
+        assert!((mass - 1.0).abs() < 1e-5, "{choice:?}");
+        assert_eq!(choice.alternatives.first().map(|best| best.1), Some(choice.log_probability));
+    }
+
+    #[test]
+    fn the_best_few_alone_are_drawn_from() {
+        let mut sampler = of(SamplingParameters { temperature: 2.0, top_k: 2, ..Default::default() });
+        let drawn: HashSet<u32> = (0..200).map(|_| token(&mut sampler, &[0.1, 0.3, 0.2, 0.0])).collect();
+        assert_eq!(drawn, HashSet::from([1, 2]));
+    }
+
+    #[test]
+    fn penalties_count_what_was_written_and_a_bias_moves_single_tokens() {
+        let presence = SamplingParameters { presence_penalty: 0.5, ..Default::default() };
+        let mut sampler = Sampler::new(presence, &[0], 0);
+        let scores = [1.0, 0.8, 0.3];
+        // The prompt's token is not penalised, a written one once.
+        let tokens: Vec<u32> = (0..4).map(|_| token(&mut sampler, &scores)).collect();
+        assert_eq!(tokens, [0, 1, 0, 0]);
+
+        let frequency = SamplingParameters { frequency_penalty: 0.5, ..Default::default() };
+        let mut sampler = of(frequency);
+        let tokens: Vec<u32> = (0..4).map(|_| token(&mut sampler, &scores)).collect();
+        assert_eq!(tokens, [0, 1, 0, 1]);
+
+        let mut biased = of(SamplingParameters { bias: vec![(2, 5.0), (0, -100.0)], ..Default::default() });
+        assert_eq!(token(&mut biased, &scores), 2);
+    }
+
+    #[test]
     fn parameters_outside_their_bounds_are_refused() {
-        let invalid = SamplingParameters { top_p: 0.0, ..SamplingParameters::default() };
-        assert!(invalid.validate().is_err());
-        assert!(SamplingParameters::default().validate().is_ok());
+        let invalid = [
+            SamplingParameters { top_p: 0.0, ..Default::default() },
+            SamplingParameters { frequency_penalty: 2.5, ..Default::default() },
+            SamplingParameters { presence_penalty: f32::NAN, ..Default::default() },
+            SamplingParameters { bias: vec![(10, 1.0)], ..Default::default() },
+            SamplingParameters { bias: vec![(9, 101.0)], ..Default::default() },
+        ];
+        for parameters in invalid {
+            assert!(parameters.validate(10).is_err(), "{parameters:?}");
+        }
+        assert!(SamplingParameters { bias: vec![(9, -100.0)], ..Default::default() }.validate(10).is_ok());
     }
 }

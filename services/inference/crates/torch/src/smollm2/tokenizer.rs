@@ -67,6 +67,21 @@ impl TextTokenizer {
         token == self.end_of_turn || token == 0
     }
 
+    /// The tokens that end a turn.
+    pub(super) fn ends(&self) -> [u32; 2] {
+        [self.end_of_turn, 0]
+    }
+
+    /// The bytes of each token in id order; those of control tokens begin with `marker`, which no text holds.
+    pub(super) fn marked_tokens(&self, marker: u8) -> Vec<Vec<u8>> {
+        let ids = 0..u32::try_from(self.vocabulary.len()).unwrap_or(u32::MAX);
+        ids.map(|id| {
+            let bytes = self.vocabulary.bytes(id);
+            if self.is_control(id) { [&[marker], bytes].concat() } else { bytes.to_vec() }
+        })
+        .collect()
+    }
+
     pub(super) fn vocabulary_size(&self) -> usize {
         self.vocabulary.len()
     }

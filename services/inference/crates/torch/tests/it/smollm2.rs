@@ -36,7 +36,7 @@ fn published() -> Vec<Published> {
 }
 
 fn request(prompt: &str, tokens_max: usize) -> GenerateRequest {
-    GenerateRequest { prompt: prompt.into(), tokens_max, sampling: SamplingParameters::default(), stop: Vec::new() }
+    GenerateRequest::new(prompt, tokens_max)
 }
 
 fn generate(request: &GenerateRequest) -> (Generated, Vec<Token>) {
@@ -122,7 +122,8 @@ fn the_limit_ends_the_text_and_a_caller_that_leaves_too() {
 fn a_seed_decides_the_text() {
     let draw = |seed| {
         let mut request = request("Once upon a time", 12);
-        request.sampling = SamplingParameters { temperature: 1.2, top_p: 0.95, repetition_penalty: 1.1, seed };
+        request.sampling =
+            SamplingParameters { temperature: 1.2, top_p: 0.95, repetition_penalty: 1.1, seed, ..Default::default() };
         generate(&request).0.text
     };
     assert_eq!(draw(1), draw(1));
@@ -132,7 +133,9 @@ fn a_seed_decides_the_text() {
 #[test]
 fn prompts_beyond_the_context_and_odd_parameters_are_refused() {
     let long = "word ".repeat(smollm2().context_length() + 1);
-    assert!(matches!(smollm2().start(&request(&long, 1)), Err(ModelError::TooLong { .. })));
+    assert!(
+        matches!(smollm2().start(&request(&long, 1)), Err(ModelError::ContextOverflow { prompt, context }) if prompt > context)
+    );
     assert!(matches!(smollm2().start(&request("a", 0)), Err(ModelError::InvalidInput(_))));
     let mut odd = request("a", 1);
     odd.sampling.temperature = f32::NAN;

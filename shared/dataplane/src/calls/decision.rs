@@ -1,0 +1,72 @@
+//! The decision as callers and records see it, and what a caller is told when no model may answer.
+
+use std::time::Duration;
+
+use orrery_errors::{Error, ErrorCode};
+use orrery_proof::facts;
+use orrery_proto::v1::{Candidate, RouteDecision};
+use orrery_routing::decide::{Decision, Dropped};
+
+use super::Call;
+
+/// As callers see it.
+pub(super) fn told(decision: &Decision, chosen: &str, attempts: u32) -> RouteDecision {
+    let candidate = |candidate: &orrery_routing::decide::Candidate| Candidate {
+        model: candidate.model.clone(),
+        provider: candidate.provider.clone(),
+        eligible: candidate.dropped.is_none(),
+        reason: candidate.reason.clone(),
+        policies: candidate.policies.clone(),
+        price_nanos_estimate: candidate.price_likely.get(),
+        latency_ms_estimate: candidate.latency_ms,
+        score: candidate.score,
+    };
+    RouteDecision {
+        id: decision.id.clone(),
+        policy_digest: decision.policy_digest.to_string(),
+        catalogue_digest: decision.catalogue_digest.to_string(),
+        candidates: decision.candidates.iter().map(candidate).collect(),
+        chosen: chosen.to_owned(),
+        attempts,
+    }
+}
+
+/// As the audit record has it.
+pub(super) fn candidates(decision: &Decision) -> Vec<facts::Candidate> {
+    let candidate = |candidate: &orrery_routing::decide::Candidate| facts::Candidate {
+        model: candidate.model.clone(),
+        provider: candidate.provider.clone(),
+        eligible: candidate.dropped.is_none(),
+        reason: candidate.reason.clone(),
+        policies: candidate.policies.clone(),
+    };
+    decision.candidates.iter().map(candidate).collect()
+}
+
+/// What the caller is told when no model may answer, with each candidate and why it was dropped.
+pub(super) fn nobody(decision: &Decision, call: &Call) -> Error {
+    let facts = &call.facts;
+    let considered = decision.candidates.iter().filter(|candidate| candidate.dropped != Some(Dropped::NotAsked));
+    let candidates: Vec<_> = considered
+        .map(|c| serde_json::json!({ "model": c.model, "reason": c.reason, "policies": c.policies }))
+        .collect();
+    let error = if decision.denied_by_policy() {
+        let classes = facts.data_classes.join(", ");
+        let message =
+            format!("policies let no model {} data of class [{classes}] for {:?}", facts.capability, facts.purpose);
+        Error::new(ErrorCode::PolicyDenied, message)
+    } else if decision.all_unavailable() {
+        let message = format!("every model that could {} rests after failures; retry soon", facts.capability);
+        Error::new(ErrorCode::Unavailable, message).retry_after(Duration::from_secs(1))
+    } else if let Some(media) = facts.media_type.as_deref().filter(|_| decision.reads_no_such_media()) {
+        Error::new(ErrorCode::UnsupportedMedia, format!("nothing here reads {media}; see the candidates"))
+    } else if candidates.is_empty() {
+        Error::new(
+            ErrorCode::NoModel,
+            format!("there is no model or route {:?}; list the models to see which there are", facts.model),
+        )
+    } else {
+        Error::new(ErrorCode::NoModel, format!("no model can {} as asked; see the candidates", facts.capability))
+    };
+    error.detail(serde_json::json!({ "decision_id": decision.id, "candidates": candidates }))
+}

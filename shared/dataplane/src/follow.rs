@@ -1,0 +1,112 @@
+//! Following the router's snapshots, for processes that make calls by themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use orrery_bus::{Bus, subjects};
+use orrery_errors::{Error, ErrorCode};
+use orrery_proto::v1::RoutingSnapshot;
+use orrery_providers::Setup;
+use orrery_supervise::TaskSpec;
+use prost::Message as _;
+
+use crate::snapshot::SnapshotError;
+use crate::{Budgets, DataPlane, Recorder, Snapshot};
+
+/// Pause after the bucket of snapshots could not be followed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The data plane of a process, once it has a snapshot that it can use. While it has none, calls go to the router.
+#[derive(Debug)]
+pub struct Follower {
+    present: ArcSwapOption<DataPlane>,
+    setup: Setup,
+    budgets: Arc<Budgets>,
+    recorder: Recorder,
+}
+
+impl Follower {
+    /// Without a snapshot yet.
+    pub fn new(setup: Setup, budgets: Arc<Budgets>, recorder: Recorder) -> Arc<Self> {
+        Arc::new(Self { present: ArcSwapOption::empty(), setup, budgets, recorder })
+    }
+
+    /// The data plane, when there is one.
+    pub fn plane(&self) -> Option<Arc<DataPlane>> {
+        self.present.load_full()
+    }
+
+    /// The supervised task that follows.
+    pub fn task(self: &Arc<Self>, bus: &Bus) -> TaskSpec {
+        let (follower, bus) = (self.clone(), bus.clone());
+        TaskSpec::new("snapshots", move |task| {
+            let (follower, bus) = (follower.clone(), bus.clone());
+            async move {
+                loop {
+                    let followed = tokio::select! {
+                        followed = follower.follow(&bus) => followed,
+                        () = task.draining() => return Ok::<(), Error>(()),
+                    };
+                    // What was read last holds meanwhile.
+                    tracing::warn!(error = %followed, "the router's snapshots cannot be followed now");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        })
+    }
+
+    async fn follow(&self, bus: &Bus) -> Error {
+        let mut snapshots = match bus.follow_snapshot(subjects::SNAPSHOT_ROUTING).await {
+            Ok(snapshots) => snapshots,
+            Err(error) => return error,
+        };
+        while let Some(snapshot) = snapshots.next().await {
+            match snapshot {
+                Ok(snapshot) => self.take(&snapshot),
+                Err(error) => return error,
+            }
+        }
+        Error::new(ErrorCode::Unavailable, "the subscription to snapshots has ended")
+    }
+
+    fn take(&self, bytes: &Bytes) {
+        let snapshot = match RoutingSnapshot::decode(bytes.as_ref()) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return tracing::error!(%error, "a routing snapshot does not read"),
+        };
+        let revision = snapshot.revision;
+        match self.read(snapshot) {
+            Ok(None) => {}
+            Ok(Some(snapshot)) => {
+                let digest = snapshot.catalogue.digest;
+                match self.plane() {
+                    Some(plane) => plane.publish(snapshot),
+                    None => {
+                        let plane = DataPlane::new(snapshot, self.budgets.clone(), self.recorder.clone(), None);
+                        self.present.store(Some(plane));
+                    }
+                }
+                tracing::info!(snapshot.revision = revision, catalogue.digest = %digest, "calls are made by the router's snapshot");
+            }
+            Err(error) => {
+                // Not by the one before: the router may have taken a model away.
+                self.present.store(None);
+                tracing::warn!(%error, snapshot.revision = revision, "the router's snapshot cannot be used here; calls go to the router");
+            }
+        }
+    }
+
+    /// None when it is the present one again.
+    fn read(&self, snapshot: RoutingSnapshot) -> Result<Option<Snapshot>, SnapshotError> {
+        let before = self.plane().map(|plane| plane.snapshot());
+        let policies = snapshot.policies.into_iter().collect();
+        let read = Snapshot::read(&snapshot.catalogue_json, policies, &self.setup, before.as_deref())?;
+        let same = before.is_some_and(|before| {
+            before.catalogue.digest == read.catalogue.digest && before.policies.digest() == read.policies.digest()
+        });
+        Ok((!same).then_some(read))
+    }
+}

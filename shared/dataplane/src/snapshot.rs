@@ -1,0 +1,75 @@
+//! What calls are decided by: an immutable whole, swapped as one.
+
+use std::collections::BTreeMap;
+
+use orrery_policy::{Bundle, PolicyError};
+use orrery_providers::{Registry, Setup, SetupError, registry};
+use orrery_routing::catalogue::Catalogue;
+use orrery_routing::catalogue_file::{self, CatalogueError};
+use orrery_routing::statistics::Statistics;
+
+use crate::board::Board;
+use crate::verdicts::Verdicts;
+
+/// A snapshot that cannot be used here.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The policies.
+    #[error(transparent)]
+    Policies(#[from] PolicyError),
+    /// A provider.
+    #[error(transparent)]
+    Provider(#[from] SetupError),
+}
+
+/// Catalogue, policies and providers, and how deployments do.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What models there are.
+    pub catalogue: Catalogue,
+    /// Where data may go.
+    pub policies: Bundle,
+    /// What was measured.
+    pub statistics: Statistics,
+    pub(crate) verdicts: Verdicts,
+    pub(crate) providers: Registry,
+    pub(crate) board: Board,
+}
+
+impl Snapshot {
+    /// From the texts that the router publishes. What is known of the deployments is taken over from `before`.
+    pub fn read(
+        catalogue_json: &str,
+        policies: BTreeMap<String, String>,
+        setup: &Setup,
+        before: Option<&Self>,
+    ) -> Result<Self, SnapshotError> {
+        Self::new(catalogue_file::parse_json(catalogue_json)?, Bundle::parse(&policies)?, setup, before)
+    }
+
+    /// From what was read.
+    pub fn new(
+        catalogue: Catalogue,
+        policies: Bundle,
+        setup: &Setup,
+        before: Option<&Self>,
+    ) -> Result<Self, SnapshotError> {
+        let unchanged = before.filter(|before| before.catalogue.digest == catalogue.digest);
+        let providers = match unchanged {
+            // Connections to providers stay.
+            Some(before) => before.providers.clone(),
+            None => registry(&catalogue, setup)?,
+        };
+        let board = Board::new(&catalogue, before.map(|before| &before.board));
+        let statistics = before.map(|before| before.statistics.clone()).unwrap_or_default();
+        Ok(Self { verdicts: Verdicts::default(), providers, board, catalogue, policies, statistics })
+    }
+
+    /// Whether a model takes calls now, as this process sees it.
+    pub fn is_healthy(&self, model: &str, now: orrery_types::UnixMillis) -> bool {
+        self.board.health(now).get(model).is_none_or(|health| health.unavailable.is_none())
+    }
+}

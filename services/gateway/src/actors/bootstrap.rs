@@ -54,6 +54,7 @@ pub async fn bootstrap(control: &ControlPlane, config: &GatewayConfig) -> Result
         digest: key.digest(),
         tenant,
         principal: PrincipalId::new("admin")?,
+        team: String::new(),
         roles: [Role::Admin, Role::Operator].map(|role| role.as_str().to_owned()).to_vec(),
         created_by: "bootstrap".to_owned(),
         expires_at: None,

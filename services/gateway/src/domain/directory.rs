@@ -17,6 +17,8 @@ pub struct Identity {
     pub tenant: TenantId,
     /// The person or machine within the tenant.
     pub principal: PrincipalId,
+    /// The team within the tenant; empty: none.
+    pub team: String,
     /// The roles of the key.
     pub roles: Vec<String>,
     /// When the key ends by itself.
@@ -130,6 +132,7 @@ mod tests {
             key_id: key.id().to_owned(),
             tenant: TenantId::new("acme").unwrap(),
             principal: PrincipalId::new("ada").unwrap(),
+            team: String::new(),
             roles: vec!["developer".to_owned()],
             expires_at,
         };

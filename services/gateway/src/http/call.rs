@@ -42,8 +42,8 @@ impl Call {
             tenant: self.identity.tenant.to_string(),
             principal: self.identity.principal.to_string(),
             roles: self.identity.roles.clone(),
+            team: self.identity.team.clone(),
             key_id: self.identity.key_id.clone(),
-            ..Caller::default()
         })
     }
 

@@ -1,6 +1,9 @@
 //! The one table of routes: method, pattern, who may, and the handler. What is not in it does not exist, and the OpenAPI
 //! document is held against it.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -39,7 +42,23 @@ macro_rules! table {
     };
 }
 
+// Calls to models come first: paths are tried in this order, and these are asked for a thousand times as often.
 table! {
+    "/v1/models" { GET Of(&[Developer, Admin]) => routes::openai::models::list; }
+    "/v1/models/{model}" { GET Of(&[Developer, Admin]) => routes::openai::models::get; }
+    "/v1/chat/completions" { POST Of(&[Developer, Admin]) => routes::openai::chat::complete; }
+    "/v1/completions" { POST Of(&[Developer, Admin]) => routes::openai::completions::create; }
+    "/v1/responses" { POST Of(&[Developer, Admin]) => routes::openai::responses::create; }
+    "/v1/messages" { POST Of(&[Developer, Admin]) => routes::anthropic::messages::create; }
+    "/v1/messages/count_tokens" { POST Of(&[Developer, Admin]) => routes::anthropic::count_tokens::count; }
+    "/v1/embeddings" { POST Of(&[Developer, Admin]) => routes::openai::embeddings::create; }
+    "/v1/rerank" { POST Of(&[Developer, Admin]) => routes::openai::rerank::create; }
+    "/v1/moderations" { POST Of(&[Developer, Admin]) => routes::openai::moderations::create; }
+    "/v1/images/generations" { POST Of(&[Developer, Admin]) => routes::openai::images::generate; }
+    "/v1/images/edits" { POST Of(&[Developer, Admin]) => routes::openai::images::edit; }
+    "/v1/images/variations" { POST Of(&[Developer, Admin]) => routes::openai::images::vary; }
+    "/v1/audio/translations" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::translate; }
+    "/v1/audio/transcriptions" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::create; }
     "/openapi.json" { GET Public => routes::openapi::serve; }
     "/v1/me" { GET AnyRole => routes::identity::me; }
     "/v1/admin/keys" {
@@ -117,22 +136,12 @@ table! {
     "/v1/audit/export" { GET Of(&[Auditor, Admin]) => routes::audit::export; }
     "/v1/spend" { GET Of(&[Admin, Auditor, Developer]) => routes::spend::get; }
     "/v1/budget" { PUT Of(&[Admin]) => routes::spend::set_budget; }
+    "/v1/limits" { GET Of(&[Admin, Auditor, Developer]) => routes::limits::list; }
+    "/v1/limits/{id}" {
+        PUT Of(&[Admin]) => routes::limits::set;
+        DELETE Of(&[Admin]) => routes::limits::remove;
+    }
     "/v1/system/status" { GET Of(&[Admin]) => routes::system::status; }
-    "/v1/models" { GET Of(&[Developer, Admin]) => routes::openai::models::list; }
-    "/v1/models/{model}" { GET Of(&[Developer, Admin]) => routes::openai::models::get; }
-    "/v1/chat/completions" { POST Of(&[Developer, Admin]) => routes::openai::chat::complete; }
-    "/v1/completions" { POST Of(&[Developer, Admin]) => routes::openai::completions::create; }
-    "/v1/responses" { POST Of(&[Developer, Admin]) => routes::openai::responses::create; }
-    "/v1/messages" { POST Of(&[Developer, Admin]) => routes::anthropic::messages::create; }
-    "/v1/messages/count_tokens" { POST Of(&[Developer, Admin]) => routes::anthropic::count_tokens::count; }
-    "/v1/embeddings" { POST Of(&[Developer, Admin]) => routes::openai::embeddings::create; }
-    "/v1/rerank" { POST Of(&[Developer, Admin]) => routes::openai::rerank::create; }
-    "/v1/moderations" { POST Of(&[Developer, Admin]) => routes::openai::moderations::create; }
-    "/v1/images/generations" { POST Of(&[Developer, Admin]) => routes::openai::images::generate; }
-    "/v1/images/edits" { POST Of(&[Developer, Admin]) => routes::openai::images::edit; }
-    "/v1/images/variations" { POST Of(&[Developer, Admin]) => routes::openai::images::vary; }
-    "/v1/audio/translations" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::translate; }
-    "/v1/audio/transcriptions" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::create; }
 }
 
 /// Paths under which errors have OpenAI's shape.
@@ -193,9 +202,14 @@ impl Routed {
     }
 }
 
+/// Paths without parts, which need no pattern to be matched.
+static PLAIN: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| ROUTES.iter().map(|route| route.pattern).filter(|pattern| !pattern.contains('{')).collect());
+
 /// Looks a request up.
 pub fn route(request: &ServiceRequest) -> Routed {
-    let Some(pattern) = request.match_pattern() else { return Routed::Nothing };
+    let plain = PLAIN.get(request.path()).map(|pattern| (*pattern).to_owned());
+    let Some(pattern) = plain.or_else(|| request.match_pattern()) else { return Routed::Nothing };
     let mut of_path = ROUTES.iter().filter(|route| route.pattern == pattern);
     let method = request.method().as_str();
     if let Some(route) = of_path.clone().find(|route| route.method == method) {

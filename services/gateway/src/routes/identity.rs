@@ -11,17 +11,20 @@ use utoipa::ToSchema;
 use crate::actors::{CreateKey, CreateTenant, ListKeys, ListTenants, RevokeKey};
 use crate::domain::api_key::ApiKey;
 use crate::domain::role::{self, Role};
-use crate::http::answer::{Page, time};
+use crate::http::answer::{Page, present, time};
 use crate::http::{Answer, Call, Failure, Gateway, body, call};
 use crate::store::{KeyRow, NewKey, TenantRow};
 
 const TITLE_CHARS_MAX: usize = 200;
+const TEAM_BYTES_MAX: usize = 64;
 
 /// Who a key speaks for.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Me {
     tenant: String,
     principal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<String>,
     roles: Vec<String>,
     key_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +39,8 @@ pub struct KeyRequest {
     principal: String,
     /// `admin`, `developer`, `reviewer`, `auditor`, `operator`, or names that workflows use.
     roles: Vec<String>,
+    /// The team within the tenant, for its limits: 1 to 64 of `a-z A-Z 0-9 . _ -`.
+    team: Option<String>,
     /// RFC 3339; without it the key does not end by itself.
     expires_at: Option<String>,
     /// Another tenant; operators only.
@@ -52,6 +57,8 @@ pub struct KeyView {
     key: Option<String>,
     tenant: String,
     principal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<String>,
     roles: Vec<String>,
     created_by: String,
     created_at: Option<String>,
@@ -91,6 +98,7 @@ impl KeyView {
             key,
             tenant: row.tenant,
             principal: row.principal,
+            team: present(row.team),
             roles: row.roles.split(',').map(str::to_owned).collect(),
             created_by: row.created_by,
         }
@@ -110,6 +118,7 @@ pub async fn me(call: Call) -> Answer {
     Ok(HttpResponse::Ok().json(Me {
         tenant: identity.tenant.to_string(),
         principal: identity.principal.to_string(),
+        team: present(identity.team.clone()),
         roles: identity.roles.clone(),
         key_id: identity.key_id.clone(),
         expires_at: identity.expires_at.map(|at| at.to_string()),
@@ -129,6 +138,7 @@ pub async fn create_key(gateway: Data<Gateway>, call: Call, request: HttpRequest
         tenant: tenant_for(&call, &wanted)?,
         principal: PrincipalId::new(&wanted.principal)
             .map_err(|error| Failure::param("principal", error.to_string()))?,
+        team: team(wanted.team.as_deref())?,
         roles: role::checked(&wanted.roles).map_err(|error| Failure::param("roles", error.to_string()))?,
         created_by: call.principal(),
         expires_at: wanted.expires_at.as_deref().map(|text| later(text, "expires_at", now)).transpose()?,
@@ -136,6 +146,17 @@ pub async fn create_key(gateway: Data<Gateway>, call: Call, request: HttpRequest
     };
     let row = gateway.keys.ask(CreateKey(new)).await??;
     Ok(HttpResponse::Created().json(KeyView::of(row, Some(key.expose().to_owned()))))
+}
+
+/// The team that a new key belongs to, or none.
+fn team(wanted: Option<&str>) -> Result<String, Failure> {
+    let Some(team) = wanted else { return Ok(String::new()) };
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if team.is_empty() || team.len() > TEAM_BYTES_MAX || !team.bytes().all(allowed) {
+        let message = format!("team is no name: use 1 to {TEAM_BYTES_MAX} of A-Z, a-z, 0-9, '.', '_' and '-'");
+        return Err(Failure::param("team", message));
+    }
+    Ok(team.to_owned())
 }
 
 /// The tenant that a new key belongs to. Nobody hands out more than their own office allows.

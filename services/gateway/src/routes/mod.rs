@@ -7,6 +7,7 @@ pub mod batches;
 pub mod control;
 pub mod identity;
 pub mod knowledge;
+pub mod limits;
 pub mod openai;
 pub mod openapi;
 mod reading;

@@ -37,6 +37,8 @@ pub struct KeyRow {
     pub expires_ms: Option<i64>,
     /// Unix milliseconds; none: not revoked.
     pub revoked_ms: Option<i64>,
+    /// Of the tenant; empty: none.
+    pub team: String,
 }
 
 /// A key to be made; all is checked already.
@@ -50,6 +52,8 @@ pub struct NewKey {
     pub tenant: TenantId,
     /// Who it speaks for.
     pub principal: PrincipalId,
+    /// The team that it belongs to; empty: none.
+    pub team: String,
     /// At least one.
     pub roles: Vec<String>,
     /// Who makes it.
@@ -72,6 +76,7 @@ impl NewKey {
             created_ms: column(self.now),
             expires_ms: self.expires_at.map(column),
             revoked_ms: None,
+            team: self.team.clone(),
         }
     }
 
@@ -79,6 +84,7 @@ impl NewKey {
         let facts = json!({
             "key": self.id,
             "principal": self.principal,
+            "team": self.team,
             "roles": self.roles,
             "created_by": self.created_by,
             "expires_ms": self.expires_at,
@@ -95,6 +101,7 @@ impl KeyRow {
             key_id: self.id,
             tenant: TenantId::new(&self.tenant).ok()?,
             principal: PrincipalId::new(&self.principal).ok()?,
+            team: self.team,
             roles: self.roles.split(',').map(str::to_owned).collect(),
             expires_at: self.expires_ms.map(millis),
         };

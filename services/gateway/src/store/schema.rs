@@ -19,6 +19,7 @@ diesel::table! {
         created_ms -> BigInt,
         expires_ms -> Nullable<BigInt>,
         revoked_ms -> Nullable<BigInt>,
+        team -> Text,
     }
 }
 

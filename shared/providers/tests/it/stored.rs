@@ -16,13 +16,16 @@ fn asking_about(blob: BlobRef) -> model_input::Kind {
     model_input::Kind::Chat(ChatInput { messages: vec![ChatMessage { parts, ..message("user", "") }], ..plain() })
 }
 
+/// Of an entry in the catalogue.
+type Options = &'static [(&'static str, &'static str)];
+
 #[tokio::test]
 async fn an_image_in_the_object_store_is_sent_as_bytes() {
     let nats = NatsServer::start().await.unwrap();
     let blobs = nats.connect("gateway").await.unwrap().blobs().await.unwrap();
     let tenant = TenantId::new("acme").unwrap();
     let blob = blobs.put(&tenant, &[1, 2, 3], "image/png", "a.png").await.unwrap();
-    let kinds: [(&str, Vendor, &[(&str, &str)]); 4] = [
+    let kinds: [(&str, Vendor, Options); 4] = [
         ("anthropic", anthropic::VENDOR, &[]),
         ("bedrock", bedrock::VENDOR, &[("region", "eu-central-1")]),
         ("cohere", cohere::VENDOR, &[]),

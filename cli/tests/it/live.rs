@@ -11,7 +11,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::command::{json as printed, process_state, run, up};
+use crate::command::{json as printed, process_state, run, up_with};
 
 /// No case takes longer, on a machine that does other things, too.
 const ENDED_WITHIN: Duration = Duration::from_secs(150);
@@ -30,8 +30,21 @@ pub struct Live {
 
 impl Live {
     pub async fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), &[]).await
+    }
+
+    /// With a catalogue of models of its own.
+    pub async fn with_catalogue(catalogue: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let process = up(data.path()).await;
+        let (file, config) = (data.path().join("catalogue.toml"), data.path().join("own.toml"));
+        std::fs::write(&file, catalogue).unwrap();
+        std::fs::write(&config, format!("[router]\ncatalogue = {file:?}\n")).unwrap();
+        let environment = [(orrery_config::env::CONFIG, config.display().to_string())];
+        Self::start_in(data, &environment).await
+    }
+
+    async fn start_in(data: TempDir, environment: &[(&str, String)]) -> Self {
+        let process = up_with(data.path(), environment).await;
         let file = std::fs::read_to_string(data.path().join("system.json")).unwrap();
         let file: Value = serde_json::from_str(&file).unwrap();
         let text = |name: &str| file[name].as_str().unwrap().to_owned();

@@ -24,7 +24,7 @@ async fn killed_servers_and_a_service_that_hangs_are_mended_and_no_task_is_lost(
     live.deploy(WRITE, &live.admin).await;
     live.deploy_claims().await;
     a_bus_that_is_killed_loses_no_task(&live).await;
-    budgets_without_redis_are_closed_and_come_back(&live).await;
+    budgets_hold_without_redis(&live).await;
     a_service_that_hangs_is_started_again(&live).await;
 }
 
@@ -52,7 +52,7 @@ async fn a_bus_that_is_killed_loses_no_task(live: &Live) {
     }
 }
 
-async fn budgets_without_redis_are_closed_and_come_back(live: &Live) {
+async fn budgets_hold_without_redis(live: &Live) {
     let limit = json!({"limit_nanos": 1_000_000_000_u64});
     let request = live.request(reqwest::Method::PUT, "/v1/budget", &live.admin).json(&limit);
     assert!(request.send().await.unwrap().status().is_success());

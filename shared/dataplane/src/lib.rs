@@ -33,7 +33,7 @@ pub use life::Life;
 pub use recorder::{Recorder, ship};
 pub use snapshot::{Snapshot, SnapshotError};
 
-use calls::Flights;
+use calls::{Copies, Flights};
 
 /// Makes calls by the present snapshot. Shared by all calls of a process.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ pub struct DataPlane {
     recorder: Recorder,
     replies: Option<Arc<dyn Replies>>,
     flights: Flights,
+    copies: Copies,
 }
 
 impl DataPlane {
@@ -55,7 +56,7 @@ impl DataPlane {
         replies: Option<Arc<dyn Replies>>,
     ) -> Arc<Self> {
         let present = ArcSwap::from_pointee(snapshot);
-        Arc::new(Self { present, budgets, recorder, replies, flights: Flights::default() })
+        Arc::new(Self { present, budgets, recorder, replies, flights: Flights::default(), copies: Copies::default() })
     }
 
     /// What calls are decided by now.

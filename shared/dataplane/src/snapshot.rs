@@ -70,6 +70,6 @@ impl Snapshot {
 
     /// Whether a model takes calls now, as this process sees it.
     pub fn is_healthy(&self, model: &str, now: orrery_types::UnixMillis) -> bool {
-        self.board.health(now).get(model).is_none_or(|health| health.unavailable.is_none())
+        self.board.is_open(model, now)
     }
 }

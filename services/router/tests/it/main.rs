@@ -4,6 +4,7 @@
 mod budgets;
 mod calls;
 mod catalogue;
+mod execution;
 mod policies;
 mod streams;
 mod system;

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use orrery_errors::{Error, ErrorCode};
 use orrery_proof::facts::{self, ModelCalled};
-use orrery_proto::v1::{CallRecord, Charge, InvokeReply, Usage};
+use orrery_proto::v1::{CallRecord, InvokeReply, ModelIdentity, Usage};
 use orrery_routing::catalogue::Model;
 use orrery_routing::decide;
 use orrery_routing::price::Quantities;
 use orrery_types::{Sha256Digest, UnixMillis};
 use prost::Message as _;
 
-use super::attempt::{Course, Taken, amounts, report_answered};
-use super::{Call, KeptReply, Plan, decision};
+use super::attempt::{Run, Taken, amounts};
+use super::course::Tally;
+use super::{Answered, Call, KeptReply, Plan, decision};
 use crate::DataPlane;
-use crate::budget::{Amounts, Hold};
+use crate::budget::Amounts;
 use orrery_providers::Answer;
 
 const OK: &str = "ok";
@@ -27,70 +28,79 @@ const REPLY_BYTES_MAX: usize = 8 << 20;
 struct End<'a> {
     outcome: &'static str,
     answer: Option<&'a Answer>,
-    usage: Usage,
-    charges: Vec<Charge>,
     first_token_ms: u64,
 }
 
 impl DataPlane {
-    /// Writes down that a provider is about to be asked, and what it can cost at most.
-    pub(super) fn begin(
-        &self,
-        call: &Call,
-        plan: &Plan,
-        course: &mut Course,
-        model: &Model,
-        hold: &Hold,
-        most: &Amounts,
-    ) -> Result<(), Error> {
+    /// Writes down that a provider is about to be asked, and what the call can cost at most by now.
+    pub(super) fn begin(&self, run: &Run<'_>, model: &Model) -> Result<(), Error> {
+        let (attempts, cost_nanos, charges) = run.course.about_to_ask();
         let record = CallRecord {
             model: model.name.clone(),
             provider: model.provider.clone(),
             outcome: IN_DOUBT.to_owned(),
-            usage: Some(Usage { cost_nanos: most.cost_nanos, ..Usage::default() }),
-            attempts: course.attempts + 1,
-            decision_json: decision_json(plan)?,
-            charges: hold.at_most(most),
-            ..self.record_of(call)
+            usage: Some(Usage { cost_nanos, ..Usage::default() }),
+            attempts,
+            decision_json: decision_json(run.plan)?,
+            charges,
+            ..self.record_of(run.call)
         };
-        self.recorder.began(&record)?;
-        course.began = true;
-        Ok(())
+        self.recorder.began(&record)
     }
 
+    /// Settles what was set aside for an answer. Attempts of one call are one request together.
+    pub(super) fn pay(&self, run: &Run<'_>, taken: Taken<'_, ()>, usage: &Usage, models: &[ModelIdentity]) {
+        let used = amounts(&quantities(usage), taken.model, run.call.started);
+        let requests = run.course.requests();
+        let charges = taken.held.settle(&Amounts { requests, ..used });
+        run.course.paid(&Usage { cost_nanos: used.cost_nanos, ..*usage }, charges, models);
+    }
+
+    /// The same for a whole answer.
+    pub(super) fn pay_for(&self, run: &Run<'_>, taken: Taken<'_, Answer>) -> Answered {
+        let (answer, mut taken) = taken.split();
+        taken.answered(answer.quota);
+        let model = taken.model.name.clone();
+        run.course.answered_by(taken.model);
+        self.pay(run, taken, &answer.usage, &answer.models);
+        Answered { answer, model }
+    }
+
+    /// Records a copy's answer. Of what it cost its tenant pays so much at most, the operator the rest; returns all of it.
+    pub(super) async fn conclude_copy(
+        &self,
+        run: &Run<'_>,
+        taken: Taken<'_, Answer>,
+        share_max: u64,
+    ) -> Result<u64, Error> {
+        let (answer, mut taken) = taken.split();
+        taken.answered(answer.quota);
+        let model = taken.model.name.clone();
+        let cost = amounts(&quantities(&answer.usage), taken.model, run.call.started).cost_nanos;
+        let share = cost.min(share_max);
+        let charges = taken.held.settle(&Amounts { cost_nanos: share, tokens: 0, requests: 0 });
+        run.course.paid(&Usage { cost_nanos: share, ..answer.usage }, charges, &answer.models);
+        run.course.paid_by_operator(cost - share);
+        self.conclude_answered(run, Answered { answer, model }, 0).await?;
+        Ok(cost)
+    }
+
+    /// Records a call whose answer is paid for, and makes its reply.
     pub(super) async fn conclude_answered(
         &self,
-        call: &Call,
-        plan: &Plan,
-        course: &Course,
-        taken: Taken<'_, ()>,
-        answer: Answer,
-    ) -> Result<InvokeReply, Error> {
-        self.conclude_streamed(call, plan, course, taken, answer, 0).await
-    }
-
-    pub(super) async fn conclude_streamed(
-        &self,
-        call: &Call,
-        plan: &Plan,
-        course: &Course,
-        taken: Taken<'_, ()>,
-        answer: Answer,
+        run: &Run<'_>,
+        answered: Answered,
         first_token_ms: u64,
     ) -> Result<InvokeReply, Error> {
-        let now = UnixMillis::now();
-        report_answered(&plan.snapshot, taken.model, now.since(taken.began));
-        let used = amounts(&quantities(&answer.usage), taken.model, call.started);
-        let charges = self.budgets.settle(taken.hold, &used);
-        let duration_ms = millis(now.since(call.started));
-        let usage = Usage { cost_nanos: used.cost_nanos, duration_ms, ..answer.usage };
-        let end = End { outcome: OK, answer: Some(&answer), usage, charges, first_token_ms };
-        let record = self.ended(call, plan, course, end);
+        let (call, tally) = (run.call, run.course.tally());
+        let usage = whole(run, &tally);
+        let end = End { outcome: OK, answer: Some(&answered.answer), first_token_ms };
+        let record = self.ended(run, &tally, usage, &end);
         let reply = InvokeReply {
-            output: Some(answer.output),
-            models: answer.models,
+            output: Some(answered.answer.output),
+            models: tally.models,
             usage: Some(usage),
-            decision: Some(decision::told(&plan.decision, &taken.model.name, course.attempts)),
+            decision: Some(decision::told(&run.plan.decision, &answered.model, tally.attempts)),
             ..InvokeReply::default()
         };
         match (&call.key, &self.replies) {
@@ -104,63 +114,49 @@ impl DataPlane {
     }
 
     /// A stream that did not reach its end: what passed through is paid for.
-    #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename them
     pub(super) async fn conclude_broken_off(
         &self,
-        call: &Call,
-        plan: &Plan,
-        course: &Course,
+        run: &Run<'_>,
         taken: Taken<'_, ()>,
-        used: Quantities,
+        used: &Quantities,
         first_token_ms: u64,
         error: Error,
     ) -> Error {
-        let amounts = amounts(&used, taken.model, call.started);
-        let charges = self.budgets.settle(taken.hold, &amounts);
-        let usage = Usage {
-            input_tokens: used.input_tokens,
-            output_tokens: used.output_tokens,
-            audio_ms: used.audio_ms,
-            pages: used.pages,
-            cost_nanos: amounts.cost_nanos,
-            duration_ms: millis(UnixMillis::now().since(call.started)),
-            ..Usage::default()
-        };
-        let end = End { outcome: error.code.as_str(), answer: None, usage, charges, first_token_ms };
-        self.note_end(call, plan, course, end).await;
+        self.pay(run, taken, &usage_of(used), &[]);
+        self.note_end(run, End { outcome: error.code.as_str(), answer: None, first_token_ms }).await;
         error
     }
 
-    pub(super) async fn conclude_failed(&self, call: &Call, plan: &Plan, course: &Course, error: Error) -> Error {
-        let usage = Usage { duration_ms: millis(UnixMillis::now().since(call.started)), ..Usage::default() };
-        let end = End { outcome: error.code.as_str(), answer: None, usage, charges: Vec::new(), first_token_ms: 0 };
-        self.note_end(call, plan, course, end).await;
-        error
+    /// A call that nobody answered. What was paid for is recorded all the same.
+    pub(super) async fn conclude_failed(&self, run: &Run<'_>, error: Error) -> Error {
+        self.note_end(run, End { outcome: error.code.as_str(), answer: None, first_token_ms: 0 }).await;
+        decision::last_resort(&run.plan.decision, error)
     }
 
     /// The caller has its error; that the end was not written down is for the log, and the call stays in doubt.
-    async fn note_end(&self, call: &Call, plan: &Plan, course: &Course, end: End<'_>) {
-        let record = self.ended(call, plan, course, end);
+    async fn note_end(&self, run: &Run<'_>, end: End<'_>) {
+        let tally = run.course.tally();
+        let record = self.ended(run, &tally, whole(run, &tally), &end);
         if let Err(error) = self.recorder.ended(record).await {
-            tracing::error!(%error, call.id, "the end of a call was not recorded");
+            tracing::error!(%error, run.call.id, "the end of a call was not recorded");
         }
     }
 
-    fn ended(&self, call: &Call, plan: &Plan, course: &Course, end: End<'_>) -> CallRecord {
-        measure(call, course, &end);
+    fn ended(&self, run: &Run<'_>, tally: &Tally, usage: Usage, end: &End<'_>) -> CallRecord {
+        measure(run.call, tally, &usage, end.outcome);
         // What began has the decision already.
-        let decision_json = if course.began { String::new() } else { decision_json(plan).unwrap_or_default() };
+        let decision_json = if tally.began { String::new() } else { decision_json(run.plan).unwrap_or_default() };
         CallRecord {
-            model: course.model.clone(),
-            provider: course.provider.clone(),
+            model: tally.model.clone(),
+            provider: tally.provider.clone(),
             outcome: end.outcome.to_owned(),
-            attempts: course.attempts,
+            attempts: tally.attempts,
             decision_json,
-            facts_json: facts::to_json(&model_called(call, plan, course, &end)),
-            usage: Some(end.usage),
-            charges: end.charges,
+            facts_json: facts::to_json(&model_called(run, tally, &usage, end)),
+            usage: Some(usage),
+            charges: tally.charges.clone(),
             first_token_ms: end.first_token_ms,
-            ..self.record_of(call)
+            ..self.record_of(run.call)
         }
     }
 
@@ -183,8 +179,13 @@ fn decision_json(plan: &Plan) -> Result<String, Error> {
     decide::record(&plan.inputs, &plan.snapshot.catalogue).map_err(|error| Error::internal(&error))
 }
 
-fn model_called(call: &Call, plan: &Plan, course: &Course, end: &End<'_>) -> ModelCalled {
-    let (decision, answer) = (&plan.decision, end.answer);
+/// What all attempts used, and how long the call took.
+fn whole(run: &Run<'_>, tally: &Tally) -> Usage {
+    Usage { duration_ms: millis(UnixMillis::now().since(run.call.started)), ..tally.usage }
+}
+
+fn model_called(run: &Run<'_>, tally: &Tally, usage: &Usage, end: &End<'_>) -> ModelCalled {
+    let (call, decision, answer) = (run.call, &run.plan.decision, end.answer);
     let identity = |model: &orrery_proto::v1::ModelIdentity| facts::ModelIdentity {
         name: model.name.clone(),
         version: model.version.clone(),
@@ -195,7 +196,7 @@ fn model_called(call: &Call, plan: &Plan, course: &Course, end: &End<'_>) -> Mod
         decision_id: decision.id.clone(),
         step: call.step.clone(),
         capability: call.facts.capability.to_string(),
-        models: answer.map(|answer| answer.models.iter().map(identity).collect()).unwrap_or_default(),
+        models: tally.models.iter().map(identity).collect(),
         candidates: decision::candidates(decision),
         policy_digest: decision.policy_digest.to_string(),
         catalogue_digest: decision.catalogue_digest.to_string(),
@@ -206,40 +207,54 @@ fn model_called(call: &Call, plan: &Plan, course: &Course, end: &End<'_>) -> Mod
             .map(|answer| Sha256Digest::of(&answer.output.encode_to_vec()).to_string())
             .unwrap_or_default(),
         usage: facts::Usage {
-            input_tokens: end.usage.input_tokens,
-            output_tokens: end.usage.output_tokens,
-            audio_ms: end.usage.audio_ms,
-            pages: end.usage.pages,
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            audio_ms: usage.audio_ms,
+            pages: usage.pages,
         },
-        cost_nanos: end.usage.cost_nanos,
-        latency_ms: end.usage.duration_ms,
-        attempts: course.attempts,
+        cost_nanos: usage.cost_nanos.saturating_add(tally.operator_nanos),
+        latency_ms: usage.duration_ms,
+        attempts: tally.attempts,
         outcome: end.outcome.to_owned(),
     }
 }
 
 /// OpenTelemetry's GenAI metrics; money is our own.
-fn measure(call: &Call, course: &Course, end: &End<'_>) {
+fn measure(call: &Call, tally: &Tally, usage: &Usage, outcome: &'static str) {
     let labels = [
         ("gen_ai.operation.name", call.facts.capability.to_string()),
-        ("gen_ai.provider.name", course.provider.clone()),
-        ("gen_ai.request.model", course.model.clone()),
-        ("outcome", end.outcome.to_owned()),
+        ("gen_ai.provider.name", tally.provider.clone()),
+        ("gen_ai.request.model", tally.model.clone()),
+        ("outcome", outcome.to_owned()),
     ];
-    let took = Duration::from_millis(end.usage.duration_ms);
+    let took = Duration::from_millis(usage.duration_ms);
     metrics::histogram!("gen_ai.client.operation.duration", &labels).record(took.as_secs_f64());
-    metrics::counter!("gen_ai.client.input_tokens", &labels).increment(end.usage.input_tokens);
-    metrics::counter!("gen_ai.client.output_tokens", &labels).increment(end.usage.output_tokens);
-    metrics::counter!("orrery.router.cost_nanos", &labels).increment(end.usage.cost_nanos);
-    if end.outcome != OK && end.outcome != ErrorCode::Cancelled.as_str() {
+    metrics::counter!("gen_ai.client.input_tokens", &labels).increment(usage.input_tokens);
+    metrics::counter!("gen_ai.client.output_tokens", &labels).increment(usage.output_tokens);
+    metrics::counter!("orrery.router.cost_nanos", &labels).increment(usage.cost_nanos);
+    if outcome != OK && outcome != ErrorCode::Cancelled.as_str() {
         tracing::warn!(
             call.id,
             task.id = call.task_id,
             gen_ai.operation.name = call.facts.capability.as_str(),
-            outcome = end.outcome,
-            attempts = course.attempts,
+            outcome,
+            attempts = tally.attempts,
             "call failed"
         );
+    }
+}
+
+pub(super) fn usage_of(used: &Quantities) -> Usage {
+    Usage {
+        input_tokens: used.input_tokens,
+        output_tokens: used.output_tokens,
+        pages: used.pages,
+        audio_ms: used.audio_ms,
+        cached_input_tokens: used.cached_input_tokens,
+        cache_write_tokens: used.cache_write_tokens,
+        reasoning_tokens: used.reasoning_tokens,
+        images: used.images,
+        ..Usage::default()
     }
 }
 

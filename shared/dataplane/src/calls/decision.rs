@@ -70,3 +70,69 @@ pub(super) fn nobody(decision: &Decision, call: &Call) -> Error {
     };
     error.detail(serde_json::json!({ "decision_id": decision.id, "candidates": candidates }))
 }
+
+/// What comes when nobody answers: names the workflow that hands the question to a person, for whoever starts it. Not where
+/// the request itself is refused, a policy or a limit forbids it, or its caller has left.
+pub(super) fn last_resort(decision: &Decision, mut error: Error) -> Error {
+    let refused = matches!(
+        error.code,
+        ErrorCode::InvalidRequest
+            | ErrorCode::InvalidDefinition
+            | ErrorCode::InvalidMedia
+            | ErrorCode::PayloadTooLarge
+            | ErrorCode::DataCorrupted
+            | ErrorCode::Cancelled
+            | ErrorCode::PolicyDenied
+            | ErrorCode::BudgetExceeded
+    );
+    let limited = error.detail.as_ref().is_some_and(|detail| detail.get("limit_id").is_some());
+    let nobody_answered = !refused && !limited;
+    let Some(workflow) = decision.plan.last_resort.human_task.as_ref().filter(|_| nobody_answered) else {
+        return error;
+    };
+    let mut detail = match error.detail.take() {
+        Some(serde_json::Value::Object(detail)) => detail,
+        Some(other) => serde_json::Map::from_iter([("cause".to_owned(), other)]),
+        None => serde_json::Map::new(),
+    };
+    detail.insert("human_task".to_owned(), workflow.clone().into());
+    error.detail(detail.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orrery_routing::catalogue::route::LastResort;
+    use orrery_routing::decide::Plan;
+    use orrery_types::Sha256Digest;
+    use serde_json::json;
+
+    #[test]
+    fn a_person_is_named_only_where_nobody_answered() {
+        let decision = |human_task: Option<&str>| Decision {
+            id: String::new(),
+            policy_digest: Sha256Digest::of(b""),
+            catalogue_digest: Sha256Digest::of(b""),
+            statistics_revision: 0,
+            candidates: Vec::new(),
+            plan: Plan {
+                last_resort: LastResort { human_task: human_task.map(String::from), ..LastResort::default() },
+                ..Plan::default()
+            },
+        };
+        let asked = decision(Some("by-hand"));
+        let failed = |code| Error::new(code, "x").detail(json!({"a": 1}));
+        let told = last_resort(&asked, failed(ErrorCode::ModelFailed));
+        assert_eq!(told.detail, Some(json!({"a": 1, "human_task": "by-hand"})));
+        let bare = last_resort(&asked, Error::new(ErrorCode::NoModel, "x"));
+        assert_eq!(bare.detail, Some(json!({"human_task": "by-hand"})));
+        for code in
+            [ErrorCode::InvalidRequest, ErrorCode::Cancelled, ErrorCode::BudgetExceeded, ErrorCode::PolicyDenied]
+        {
+            assert_eq!(last_resort(&asked, failed(code)).detail, Some(json!({"a": 1})), "{code}");
+        }
+        let limited = Error::new(ErrorCode::RateLimited, "x").detail(json!({"limit_id": "l"}));
+        assert_eq!(last_resort(&asked, limited.clone()).detail, limited.detail);
+        assert_eq!(last_resort(&decision(None), failed(ErrorCode::ModelFailed)).detail, Some(json!({"a": 1})));
+    }
+}

@@ -1,9 +1,14 @@
 //! A call from request to recorded end: decide, reserve, try candidates, record, settle.
 
 mod attempt;
+mod cascade;
 mod conclude;
+mod course;
 mod decision;
+mod ensemble;
 mod flights;
+mod hedge;
+mod shadow;
 mod stream;
 
 use std::fmt;
@@ -13,14 +18,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{CallRecord, Caller, InvokeReply, ModelInput};
-use orrery_routing::decide::{Decision, Inputs, decide};
+use orrery_providers::Answer;
+use orrery_routing::decide::{Course as Way, Decision, Inputs, decide};
 use orrery_routing::request::RequestFacts;
 use orrery_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::{DataPlane, Snapshot};
-use attempt::Course;
+use attempt::Run;
+use course::Course;
 pub(crate) use flights::Flights;
+pub(crate) use shadow::Copies;
 pub use stream::Frames;
 
 /// How long the reply of a keyed call is given again.
@@ -70,6 +78,13 @@ pub trait Replies: fmt::Debug + Send + Sync {
     async fn record(&self, record: CallRecord, reply: KeptReply) -> Result<(), Error>;
 }
 
+/// An answer that is paid for, and whose it is.
+#[derive(Debug)]
+struct Answered {
+    answer: Answer,
+    model: String,
+}
+
 /// A decision and what it was made from.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -94,14 +109,25 @@ impl DataPlane {
             return Ok(reply);
         }
         let plan = self.plan(&call)?;
-        let mut course = Course::default();
-        let start = |provider: Arc<dyn orrery_providers::Provider>, order| async move { provider.invoke(order).await };
-        match self.first_success(&call, &plan, &mut course, &left, start).await {
-            Ok(taken) => {
-                let (answer, taken) = taken.split();
-                self.conclude_answered(&call, &plan, &course, taken, answer).await
+        let course = Course::default();
+        let run = Run { call: &call, plan: &plan, course: &course, left: &left };
+        let reply = match self.answer(&run).await {
+            Ok(answered) => self.conclude_answered(&run, answered, 0).await?,
+            Err(error) => return Err(self.conclude_failed(&run, error).await),
+        };
+        self.copy_to_shadow(call, plan);
+        Ok(reply)
+    }
+
+    /// One whole answer, by the plan's way to it.
+    async fn answer(&self, run: &Run<'_>) -> Result<Answered, Error> {
+        match &run.plan.decision.plan.course {
+            Way::First => {
+                let taken = self.first_success::<Answer>(run, &[], None).await?;
+                Ok(self.pay_for(run, taken))
             }
-            Err(error) => Err(self.conclude_failed(&call, &plan, &course, error).await),
+            Way::Cascade(cascade) => self.cascade(run, cascade).await,
+            Way::Ensemble(ensemble) => self.ensemble(run, ensemble).await,
         }
     }
 

@@ -6,17 +6,23 @@ use std::task::{Context, Poll};
 
 use futures::{Stream, StreamExt as _};
 use orrery_errors::{Error, ErrorCode};
-use orrery_proto::v1::{ChatDelta, InvokeFrame, InvokeReply, invoke_frame, model_output};
+use orrery_proto::v1::{
+    ChatDelta, ChatOutput, InvokeFrame, InvokeReply, ToolCall, ToolCallDelta, Usage, invoke_frame, model_output,
+};
 use orrery_providers::{Answer, Order, Piece, Pieces, Provider};
-use orrery_routing::catalogue::Capability;
+use orrery_routing::catalogue::{Capability, Model};
+use orrery_routing::decide::Course as Way;
 use orrery_routing::price;
+use orrery_routing::request::RequestFacts;
 use orrery_types::UnixMillis;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
-use super::attempt::{Course, Taken, caller_left, report_failure};
-use super::{Call, Plan};
+use super::attempt::{Begun, Run, Taken, caller_left};
+use super::conclude::usage_of;
+use super::course::Course;
+use super::{Answered, Call};
 use crate::DataPlane;
 
 /// Frames that may wait for a slow reader; then the provider waits.
@@ -45,7 +51,6 @@ impl Stream for Frames {
 struct Passed {
     pieces: u64,
     bytes: u64,
-    first_token_ms: u64,
 }
 
 impl DataPlane {
@@ -64,7 +69,12 @@ impl DataPlane {
         Frames { frames, _left: left.drop_guard() }
     }
 
-    async fn run_stream(&self, call: Call, frames: &mpsc::Sender<Frame>, left: CancellationToken) -> Result<(), Error> {
+    async fn run_stream(
+        self: &Arc<Self>,
+        call: Call,
+        frames: &mpsc::Sender<Frame>,
+        left: CancellationToken,
+    ) -> Result<(), Error> {
         if call.facts.capability != Capability::Chat {
             let message = format!("{} cannot be streamed; only chat can", call.facts.capability);
             return Err(Error::new(ErrorCode::InvalidRequest, message));
@@ -73,58 +83,88 @@ impl DataPlane {
             return send_whole(frames, reply).await;
         }
         let plan = self.plan(&call)?;
-        let mut course = Course::default();
-        let taken = match self.first_success(&call, &plan, &mut course, &left, first_piece).await {
-            Ok(taken) => taken,
-            Err(error) => return Err(self.conclude_failed(&call, &plan, &course, error).await),
-        };
-        let ((first, rest), taken) = taken.split();
-        let took = UnixMillis::now().since(taken.began);
-        let labels =
-            [("gen_ai.provider.name", course.provider.clone()), ("gen_ai.request.model", course.model.clone())];
-        metrics::histogram!("gen_ai.server.time_to_first_token", &labels).record(took.as_secs_f64());
-        let first_token_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
-        let passed = Passed { first_token_ms, ..Passed::default() };
-        self.pass_on(&call, &plan, &course, taken, first, rest, frames, &left, passed).await
+        let course = Course::default();
+        let run = Run { call: &call, plan: &plan, course: &course, left: &left };
+        if plan.decision.plan.course == Way::First {
+            let taken = match self.first_success(&run, &[], None).await {
+                Ok(taken) => taken,
+                Err(error) => return Err(self.conclude_failed(&run, error).await),
+            };
+            self.pass_on(&run, taken, frames).await?;
+        } else {
+            // Whose answer counts is known only once it is whole.
+            let reply = match self.answer(&run).await {
+                Ok(answered) => self.conclude_answered(&run, answered, 0).await?,
+                Err(error) => return Err(self.conclude_failed(&run, error).await),
+            };
+            send_whole(frames, reply).await?;
+        }
+        self.copy_to_shadow(call, plan);
+        Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename them
     async fn pass_on(
         &self,
-        call: &Call,
-        plan: &Plan,
-        course: &Course,
-        taken: Taken<'_, ()>,
-        first: Piece,
-        mut rest: Pieces,
+        run: &Run<'_>,
+        taken: Taken<'_, Opening>,
         frames: &mpsc::Sender<Frame>,
-        left: &CancellationToken,
-        mut passed: Passed,
     ) -> Result<(), Error> {
-        match forward(call, first, &mut rest, frames, left, &mut passed).await {
+        let (Opening { first, mut rest }, mut taken) = taken.split();
+        let took = UnixMillis::now().since(taken.began);
+        let labels = [
+            ("gen_ai.provider.name", taken.model.provider.clone()),
+            ("gen_ai.request.model", taken.model.name.clone()),
+        ];
+        metrics::histogram!("gen_ai.server.time_to_first_token", &labels).record(took.as_secs_f64());
+        let first_token_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+        let mut passed = Passed::default();
+        match forward(run.call, first, &mut rest, frames, run.left, &mut passed).await {
             Ok(answer) => {
-                let reply = self.conclude_streamed(call, plan, course, taken, answer, passed.first_token_ms).await?;
+                taken.answered(answer.quota);
+                let model = taken.model.name.clone();
+                self.pay(run, taken, &answer.usage, &answer.models);
+                let reply = self.conclude_answered(run, Answered { answer, model }, first_token_ms).await?;
                 send(frames, InvokeFrame { kind: Some(invoke_frame::Kind::Done(reply)) }).await
             }
             Err(error) => {
                 // Upstream first: nothing more is made for nobody.
                 drop(rest);
-                let used = price::used_so_far(&call.facts, taken.model, passed.pieces, passed.bytes);
+                let used = price::used_so_far(&run.call.facts, taken.model, passed.pieces, passed.bytes);
                 if error.code != ErrorCode::Cancelled {
-                    report_failure(&plan.snapshot, taken.model, &error, UnixMillis::now().since(taken.began));
+                    taken.failed(&error);
                 }
-                Err(self.conclude_broken_off(call, plan, course, taken, used, passed.first_token_ms, error).await)
+                Err(self.conclude_broken_off(run, taken, &used, first_token_ms, error).await)
             }
         }
     }
 }
 
-async fn first_piece(provider: Arc<dyn Provider>, order: Order) -> Result<(Piece, Pieces), Error> {
-    let mut pieces = provider.stream(order).await?;
-    match pieces.next().await {
-        Some(first) => Ok((first?, pieces)),
-        None => Err(broke_off()),
+/// A stream that has begun.
+struct Opening {
+    first: Piece,
+    rest: Pieces,
+}
+
+impl Begun for Opening {
+    async fn ask(provider: Arc<dyn Provider>, order: Order) -> Result<Self, Error> {
+        let mut pieces = provider.stream(order).await?;
+        match pieces.next().await {
+            Some(first) => Ok(Self { first: first?, rest: pieces }),
+            None => Err(broke_off()),
+        }
     }
+
+    fn seen(&self, facts: &RequestFacts, model: &Model) -> Usage {
+        match &self.first {
+            Piece::Done(answer) => answer.usage,
+            Piece::Delta(delta) => usage_of(&price::used_so_far(facts, model, 1, bytes_of(delta))),
+        }
+    }
+}
+
+fn bytes_of(delta: &ChatDelta) -> u64 {
+    let calls: usize = delta.tool_calls.iter().map(|call| call.arguments.len()).sum();
+    u64::try_from(delta.text.len() + delta.reasoning.len() + calls).unwrap_or(u64::MAX)
 }
 
 /// Passes pieces on until the last, which it returns.
@@ -144,8 +184,7 @@ async fn forward(
             Piece::Done(answer) => return Ok(*answer),
             Piece::Delta(delta) => {
                 passed.pieces += 1;
-                let calls: usize = delta.tool_calls.iter().map(|call| call.arguments.len()).sum();
-                passed.bytes += u64::try_from(delta.text.len() + delta.reasoning.len() + calls).unwrap_or(u64::MAX);
+                passed.bytes += bytes_of(&delta);
                 tokio::select! {
                     sent = send_delta(frames, *delta) => sent?,
                     () = left.cancelled() => return Err(caller_left()),
@@ -163,9 +202,31 @@ async fn forward(
 
 async fn send_whole(frames: &mpsc::Sender<Frame>, reply: InvokeReply) -> Result<(), Error> {
     if let Some(model_output::Kind::Chat(chat)) = reply.output.as_ref().and_then(|output| output.kind.as_ref()) {
-        send_delta(frames, ChatDelta { text: chat.text.clone(), ..ChatDelta::default() }).await?;
+        let choices = std::iter::once(chat).chain(&chat.others);
+        for (index, choice) in (0..).zip(choices) {
+            let delta = ChatDelta {
+                text: choice.text.clone(),
+                index,
+                tool_calls: whole_calls(choice),
+                logprobs: choice.logprobs.clone(),
+                refusal: choice.refusal.clone(),
+                reasoning: choice.reasoning.clone(),
+                finish_reason: choice.finish_reason.clone(),
+            };
+            send_delta(frames, delta).await?;
+        }
     }
     send(frames, InvokeFrame { kind: Some(invoke_frame::Kind::Done(reply)) }).await
+}
+
+fn whole_calls(choice: &ChatOutput) -> Vec<ToolCallDelta> {
+    let call = |(index, call): (u32, &ToolCall)| ToolCallDelta {
+        index,
+        id: call.id.clone(),
+        name: call.name.clone(),
+        arguments: call.arguments_json.clone(),
+    };
+    (0..).zip(&choice.tool_calls).map(call).collect()
 }
 
 async fn send_delta(frames: &mpsc::Sender<Frame>, delta: ChatDelta) -> Result<(), Error> {

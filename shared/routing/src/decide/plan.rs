@@ -161,7 +161,18 @@ fn quorum(route: &Route, ensemble: &Ensemble) -> u32 {
 
 /// The call to whoever combines: the conversation, what it is told, and the answers as far as they are shown to it.
 pub(super) fn combining(facts: &RequestFacts, route: &Route, ensemble: &Ensemble) -> RequestFacts {
-    let answers = (members(route, ensemble).len() as u64).saturating_mul(u64::from(ensemble.samples));
+    combining_of(facts, members(route, ensemble).len(), ensemble)
+}
+
+impl EnsemblePlan {
+    /// The facts of the call to whoever combines the answers of all members. What it can cost is reckoned from them.
+    pub fn combining(&self, facts: &RequestFacts) -> RequestFacts {
+        combining_of(facts, self.members.len(), &self.ensemble)
+    }
+}
+
+fn combining_of(facts: &RequestFacts, members: usize, ensemble: &Ensemble) -> RequestFacts {
+    let answers = (members as u64).saturating_mul(u64::from(ensemble.samples));
     let (prompt, output_tokens) = match &ensemble.combine {
         Combine::Vote => ("", facts.size.output_tokens),
         Combine::BestOfN(judge) => (judge.prompt.as_str(), judge.output_tokens),

@@ -14,7 +14,7 @@ mod window;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_dataplane::{Authority, Budgets, CallLog, DataPlane, Life, Recorder, Replies, Snapshot, notices, ship};
+use orrery_dataplane::{Authority, Budgets, Caches, CallLog, DataPlane, Life, Recorder, Replies, Snapshot, notices, ship};
 use orrery_providers::{LocalSecrets, Setup};
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
@@ -65,7 +65,9 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
     let budgets = Budgets::new(authority.clone(), life.holder());
     let log: Arc<CallLog> = life.log();
     let recorder = Recorder::new(log.clone(), authority.clone());
-    let plane = DataPlane::new(snapshot, budgets.clone(), recorder, Some(replies));
+    let redis_url = context.config.redis_url.as_deref();
+    let caches = redis_url.map(|url| Caches::open(url, &bus)).transpose()?;
+    let plane = DataPlane::new(snapshot, budgets.clone(), recorder, Some(replies), caches);
     let router = Arc::new(Router { plane, authority: ledger_authority, ledger: ledger.clone(), policies: texts });
     Ok(SupervisorSpec::new("router")
         .strategy(Strategy::OneForOne)

@@ -14,7 +14,7 @@ use orrery_supervise::TaskSpec;
 use prost::Message as _;
 
 use crate::snapshot::SnapshotError;
-use crate::{Budgets, DataPlane, Recorder, Snapshot};
+use crate::{Budgets, Caches, DataPlane, Recorder, Snapshot};
 
 /// Pause after the bucket of snapshots could not be followed.
 const RETRY: Duration = Duration::from_millis(500);
@@ -26,12 +26,13 @@ pub struct Follower {
     setup: Setup,
     budgets: Arc<Budgets>,
     recorder: Recorder,
+    caches: Option<Caches>,
 }
 
 impl Follower {
     /// Without a snapshot yet.
-    pub fn new(setup: Setup, budgets: Arc<Budgets>, recorder: Recorder) -> Arc<Self> {
-        Arc::new(Self { present: ArcSwapOption::empty(), setup, budgets, recorder })
+    pub fn new(setup: Setup, budgets: Arc<Budgets>, recorder: Recorder, caches: Option<Caches>) -> Arc<Self> {
+        Arc::new(Self { present: ArcSwapOption::empty(), setup, budgets, recorder, caches })
     }
 
     /// The data plane, when there is one.
@@ -85,7 +86,8 @@ impl Follower {
                 match self.plane() {
                     Some(plane) => plane.publish(snapshot),
                     None => {
-                        let plane = DataPlane::new(snapshot, self.budgets.clone(), self.recorder.clone(), None);
+                        let (budgets, recorder) = (self.budgets.clone(), self.recorder.clone());
+                        let plane = DataPlane::new(snapshot, budgets, recorder, None, self.caches.clone());
                         self.present.store(Some(plane));
                     }
                 }

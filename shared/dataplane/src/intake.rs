@@ -25,6 +25,7 @@ pub fn accept(request: InvokeRequest, context: &CallContext) -> Result<Call, Err
     // Only a keyed call is compared with another one.
     let keyed = context.idempotency_key.as_ref().is_some_and(|key| !key.is_empty());
     let request_digest = if keyed { Sha256Digest::of(&request.encode_to_vec()).to_string() } else { String::new() };
+    let cache = request.cache.parse().map_err(|error: orrery_cache::UnknownWish| invalid(error.to_string()))?;
     let caller = caller(request.caller)?;
     for (field, value) in [
         ("task_id", &request.task_id),
@@ -62,6 +63,7 @@ pub fn accept(request: InvokeRequest, context: &CallContext) -> Result<Call, Err
         step: request.step,
         facts,
         input,
+        cache,
         key: context.idempotency_key.clone().filter(|key| !key.is_empty()),
         request_digest,
         deadline: context.deadline,
@@ -193,4 +195,58 @@ fn wide(value: usize) -> u64 {
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidRequest, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orrery_proto::v1::{BlobRef, ChatMessage, ContentPart, ResponseFormat};
+
+    /// R-1 rests on it: a field that is not counted would be read by the model and paid by nobody.
+    #[test]
+    fn everything_that_a_model_reads_is_counted() {
+        let part = |kind| ContentPart { kind: Some(kind) };
+        let media = |bytes: usize, blob: u64| Media {
+            data: vec![0; bytes],
+            blob: Some(BlobRef { size_bytes: blob, ..BlobRef::default() }),
+            ..Media::default()
+        };
+        let text = |length: usize| "x".repeat(length);
+        let message = ChatMessage {
+            role: text(1),
+            content: text(10),
+            parts: vec![
+                part(content_part::Kind::Text(text(100))),
+                part(content_part::Kind::Image(media(7, 7))),
+                part(content_part::Kind::Audio(media(1_000, 0))),
+                part(content_part::Kind::Document(media(0, 10_000))),
+            ],
+            tool_calls: vec![ToolCall { id: text(2), name: text(20), arguments_json: text(200) }],
+            tool_call_id: text(2_000),
+            name: text(20_000),
+            reasoning: text(100_000),
+            ..ChatMessage::default()
+        };
+        let chat = ChatInput {
+            messages: vec![message],
+            max_tokens: 5,
+            tools: vec![Tool { name: text(3), description: text(30), parameters_json: text(300), strict: true }],
+            response_format: Some(ResponseFormat {
+                name: text(3_000),
+                schema_json: text(30_000),
+                ..Default::default()
+            }),
+            n: 4,
+            ..ChatInput::default()
+        };
+        let expected = Size {
+            text_bytes: 111_111 + 22_222 + 33_333,
+            items: 2,
+            output_tokens: 5,
+            images_read: 1,
+            choices: 4,
+            ..Size::default()
+        };
+        assert_eq!(chat_size(&chat, 1), expected);
+    }
 }

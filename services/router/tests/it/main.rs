@@ -2,6 +2,7 @@
 //! The router against real NATS, Redis, SQLite and PostgreSQL; providers against servers that speak their real protocol.
 
 mod budgets;
+mod caches;
 mod calls;
 mod catalogue;
 mod policies;

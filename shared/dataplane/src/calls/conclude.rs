@@ -17,19 +17,28 @@ use crate::DataPlane;
 use crate::budget::{Amounts, Hold};
 use orrery_providers::Answer;
 
-const OK: &str = "ok";
+pub(super) const OK: &str = "ok";
 /// What a call is recorded as whose end nobody saw.
 const IN_DOUBT: &str = "in_doubt";
 /// Larger replies are not kept: a message of the bus holds 8 MiB.
 const REPLY_BYTES_MAX: usize = 8 << 20;
 
 /// What there is to record.
-struct End<'a> {
-    outcome: &'static str,
-    answer: Option<&'a Answer>,
-    usage: Usage,
-    charges: Vec<Charge>,
-    first_token_ms: u64,
+pub(super) struct End<'a> {
+    pub outcome: &'static str,
+    pub answer: Option<&'a Answer>,
+    pub usage: Usage,
+    pub charges: Vec<Charge>,
+    pub first_token_ms: u64,
+}
+
+/// What a model has answered.
+pub(super) struct Answered {
+    pub answer: Answer,
+    /// Of a stream; 0 otherwise.
+    pub first_token_ms: u64,
+    /// What a cache has to do with it.
+    pub cache: &'static str,
 }
 
 impl DataPlane {
@@ -64,20 +73,9 @@ impl DataPlane {
         plan: &Plan,
         course: &Course,
         taken: Taken<'_, ()>,
-        answer: Answer,
+        answered: Answered,
     ) -> Result<InvokeReply, Error> {
-        self.conclude_streamed(call, plan, course, taken, answer, 0).await
-    }
-
-    pub(super) async fn conclude_streamed(
-        &self,
-        call: &Call,
-        plan: &Plan,
-        course: &Course,
-        taken: Taken<'_, ()>,
-        answer: Answer,
-        first_token_ms: u64,
-    ) -> Result<InvokeReply, Error> {
+        let Answered { answer, first_token_ms, cache } = answered;
         let now = UnixMillis::now();
         report_answered(&plan.snapshot, taken.model, now.since(taken.began));
         let used = amounts(&quantities(&answer.usage), taken.model, call.started);
@@ -91,16 +89,27 @@ impl DataPlane {
             models: answer.models,
             usage: Some(usage),
             decision: Some(decision::told(&plan.decision, &taken.model.name, course.attempts)),
+            cache: cache.to_owned(),
             ..InvokeReply::default()
         };
+        self.note_answered(call, record, &reply).await?;
+        Ok(reply)
+    }
+
+    /// Writes an answered call down, with its reply where it has a key.
+    pub(super) async fn note_answered(
+        &self,
+        call: &Call,
+        record: CallRecord,
+        reply: &InvokeReply,
+    ) -> Result<(), Error> {
         match (&call.key, &self.replies) {
             (Some(_), Some(replies)) if reply.encoded_len() <= REPLY_BYTES_MAX => {
                 let kept = KeptReply { request_digest: call.request_digest.clone(), reply: reply.clone() };
-                self.recorder.ended_with(record, kept, replies.as_ref()).await?;
+                self.recorder.ended_with(record, kept, replies.as_ref()).await
             }
-            _ => self.recorder.ended(record).await?,
+            _ => self.recorder.ended(record).await,
         }
-        Ok(reply)
     }
 
     /// A stream that did not reach its end: what passed through is paid for.
@@ -146,7 +155,7 @@ impl DataPlane {
         }
     }
 
-    fn ended(&self, call: &Call, plan: &Plan, course: &Course, end: End<'_>) -> CallRecord {
+    pub(super) fn ended(&self, call: &Call, plan: &Plan, course: &Course, end: End<'_>) -> CallRecord {
         measure(call, course, &end);
         // What began has the decision already.
         let decision_json = if course.began { String::new() } else { decision_json(plan).unwrap_or_default() };
@@ -256,6 +265,6 @@ fn quantities(usage: &Usage) -> Quantities {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

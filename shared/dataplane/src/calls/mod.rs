@@ -1,6 +1,7 @@
 //! A call from request to recorded end: decide, reserve, try candidates, record, settle.
 
 mod attempt;
+mod cached;
 mod conclude;
 mod decision;
 mod flights;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use orrery_cache::Wish;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{CallRecord, Caller, InvokeReply, ModelInput};
 use orrery_routing::decide::{Decision, Inputs, decide};
@@ -20,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{DataPlane, Snapshot};
 use attempt::Course;
+use cached::Kept;
+use conclude::Answered;
 pub(crate) use flights::Flights;
 pub use stream::Frames;
 
@@ -41,6 +45,8 @@ pub struct Call {
     pub facts: RequestFacts,
     /// What the model gets.
     pub input: ModelInput,
+    /// What the caller wants of the cache.
+    pub cache: Wish,
     /// Calls of a tenant with the same key have one effect.
     pub key: Option<String>,
     /// Of the whole request, so that a key cannot be used for another one; empty without a key.
@@ -94,14 +100,24 @@ impl DataPlane {
             return Ok(reply);
         }
         let plan = self.plan(&call)?;
+        let share = match self.kept(&call, &plan, &left).await? {
+            Kept::Given(reply) => return Ok(*reply),
+            Kept::Ask(share) => share,
+        };
         let mut course = Course::default();
         let start = |provider: Arc<dyn orrery_providers::Provider>, order| async move { provider.invoke(order).await };
         match self.first_success(&call, &plan, &mut course, &left, start).await {
             Ok(taken) => {
                 let (answer, taken) = taken.split();
-                self.conclude_answered(&call, &plan, &course, taken, answer).await
+                let answered = Answered { answer, first_token_ms: 0, cache: share.mark() };
+                let reply = self.conclude_answered(&call, &plan, &course, taken, answered).await?;
+                share.fill(&reply).await;
+                Ok(reply)
             }
-            Err(error) => Err(self.conclude_failed(&call, &plan, &course, error).await),
+            Err(error) => match self.last_resort(&call, &plan, &mut course, share, &error).await {
+                Some(reply) => Ok(reply),
+                None => Err(self.conclude_failed(&call, &plan, &course, error).await),
+            },
         }
     }
 

@@ -6,7 +6,9 @@ use std::task::{Context, Poll};
 
 use futures::{Stream, StreamExt as _};
 use orrery_errors::{Error, ErrorCode};
-use orrery_proto::v1::{ChatDelta, InvokeFrame, InvokeReply, invoke_frame, model_output};
+use orrery_proto::v1::{
+    ChatDelta, ChatOutput, InvokeFrame, InvokeReply, ToolCall, ToolCallDelta, invoke_frame, model_output,
+};
 use orrery_providers::{Answer, Order, Piece, Pieces, Provider};
 use orrery_routing::catalogue::Capability;
 use orrery_routing::price;
@@ -15,6 +17,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
+use super::cached::{Kept, Share};
+use super::conclude::Answered;
 use super::attempt::{Course, Taken, caller_left, report_failure};
 use super::{Call, Plan};
 use crate::DataPlane;
@@ -73,10 +77,17 @@ impl DataPlane {
             return send_whole(frames, reply).await;
         }
         let plan = self.plan(&call)?;
+        let share = match self.kept(&call, &plan, &left).await? {
+            Kept::Given(reply) => return send_whole(frames, *reply).await,
+            Kept::Ask(share) => share,
+        };
         let mut course = Course::default();
         let taken = match self.first_success(&call, &plan, &mut course, &left, first_piece).await {
             Ok(taken) => taken,
-            Err(error) => return Err(self.conclude_failed(&call, &plan, &course, error).await),
+            Err(error) => match self.last_resort(&call, &plan, &mut course, share, &error).await {
+                Some(reply) => return send_whole(frames, reply).await,
+                None => return Err(self.conclude_failed(&call, &plan, &course, error).await),
+            },
         };
         let ((first, rest), taken) = taken.split();
         let took = UnixMillis::now().since(taken.began);
@@ -85,7 +96,7 @@ impl DataPlane {
         metrics::histogram!("gen_ai.server.time_to_first_token", &labels).record(took.as_secs_f64());
         let first_token_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
         let passed = Passed { first_token_ms, ..Passed::default() };
-        self.pass_on(&call, &plan, &course, taken, first, rest, frames, &left, passed).await
+        self.pass_on(&call, &plan, &course, taken, first, rest, frames, &left, passed, share).await
     }
 
     #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename them
@@ -100,10 +111,13 @@ impl DataPlane {
         frames: &mpsc::Sender<Frame>,
         left: &CancellationToken,
         mut passed: Passed,
+        share: Share,
     ) -> Result<(), Error> {
         match forward(call, first, &mut rest, frames, left, &mut passed).await {
             Ok(answer) => {
-                let reply = self.conclude_streamed(call, plan, course, taken, answer, passed.first_token_ms).await?;
+                let answered = Answered { answer, first_token_ms: passed.first_token_ms, cache: share.mark() };
+                let reply = self.conclude_answered(call, plan, course, taken, answered).await?;
+                share.fill(&reply).await;
                 send(frames, InvokeFrame { kind: Some(invoke_frame::Kind::Done(reply)) }).await
             }
             Err(error) => {
@@ -163,9 +177,31 @@ async fn forward(
 
 async fn send_whole(frames: &mpsc::Sender<Frame>, reply: InvokeReply) -> Result<(), Error> {
     if let Some(model_output::Kind::Chat(chat)) = reply.output.as_ref().and_then(|output| output.kind.as_ref()) {
-        send_delta(frames, ChatDelta { text: chat.text.clone(), ..ChatDelta::default() }).await?;
+        let choices = std::iter::once(chat).chain(&chat.others);
+        for (index, choice) in (0..).zip(choices) {
+            let delta = ChatDelta {
+                text: choice.text.clone(),
+                index,
+                tool_calls: whole_calls(choice),
+                logprobs: choice.logprobs.clone(),
+                refusal: choice.refusal.clone(),
+                reasoning: choice.reasoning.clone(),
+                finish_reason: choice.finish_reason.clone(),
+            };
+            send_delta(frames, delta).await?;
+        }
     }
     send(frames, InvokeFrame { kind: Some(invoke_frame::Kind::Done(reply)) }).await
+}
+
+fn whole_calls(choice: &ChatOutput) -> Vec<ToolCallDelta> {
+    let call = |(index, call): (u32, &ToolCall)| ToolCallDelta {
+        index,
+        id: call.id.clone(),
+        name: call.name.clone(),
+        arguments: call.arguments_json.clone(),
+    };
+    (0..).zip(&choice.tool_calls).map(call).collect()
 }
 
 async fn send_delta(frames: &mpsc::Sender<Frame>, delta: ChatDelta) -> Result<(), Error> {

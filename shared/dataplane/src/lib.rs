@@ -28,7 +28,7 @@ use arc_swap::ArcSwap;
 pub use budget::{Authority, Budgets, RemoteAuthority, notices};
 pub use caches::Caches;
 pub use call_log::CallLog;
-pub use calls::{Call, Frames, KeptReply, REPLY_KEPT, Replies};
+pub use calls::{Call, Frames, KeptReply, REPLY_KEPT, Replies, decision_digest};
 pub use follow::Follower;
 pub use intake::{accept, caller};
 pub use life::Life;

@@ -221,6 +221,9 @@ mod tests {
         assert_eq!(elsewhere.cache_rules("m").mode, CacheMode::Semantic);
         let bad = text.replace("threshold = 0.9 }", "threshold = 2 }\n            embedder = \"m\"");
         let Err(CatalogueError::Faults(faults)) = parse(&bad) else { panic!("it was accepted") };
-        assert!(faults.iter().any(|fault| fault.contains("threshold")) && faults.iter().any(|fault| fault.contains("embedder")));
+        assert!(
+            faults.iter().any(|fault| fault.contains("threshold"))
+                && faults.iter().any(|fault| fault.contains("embedder"))
+        );
     }
 }

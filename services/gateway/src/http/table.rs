@@ -117,6 +117,8 @@ table! {
     "/v1/audit/export" { GET Of(&[Auditor, Admin]) => routes::audit::export; }
     "/v1/spend" { GET Of(&[Admin, Auditor, Developer]) => routes::spend::get; }
     "/v1/budget" { PUT Of(&[Admin]) => routes::spend::set_budget; }
+    "/v1/stats/models" { GET Of(&[Admin, Auditor, Developer]) => routes::decisions::stats; }
+    "/v1/decisions/{id}" { GET Of(&[Admin, Auditor, Developer]) => routes::decisions::replay; }
     "/v1/system/status" { GET Of(&[Admin]) => routes::system::status; }
     "/v1/models" { GET Of(&[Developer, Admin]) => routes::openai::models::list; }
     "/v1/models/{model}" { GET Of(&[Developer, Admin]) => routes::openai::models::get; }

@@ -6,5 +6,6 @@ mod caches;
 mod calls;
 mod catalogue;
 mod policies;
+mod statistics;
 mod streams;
 mod system;

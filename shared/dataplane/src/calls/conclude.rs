@@ -59,6 +59,7 @@ impl DataPlane {
             usage: Some(Usage { cost_nanos: most.cost_nanos, ..Usage::default() }),
             attempts: course.attempts + 1,
             decision_json: decision_json(plan)?,
+            decision_digest: decision::decision_digest(&plan.decision),
             charges: hold.at_most(most),
             ..self.record_of(call)
         };
@@ -158,13 +159,18 @@ impl DataPlane {
     pub(super) fn ended(&self, call: &Call, plan: &Plan, course: &Course, end: End<'_>) -> CallRecord {
         measure(call, course, &end);
         // What began has the decision already.
-        let decision_json = if course.began { String::new() } else { decision_json(plan).unwrap_or_default() };
+        let (decision_json, decision_digest) = if course.began {
+            Default::default()
+        } else {
+            (decision_json(plan).unwrap_or_default(), decision::decision_digest(&plan.decision))
+        };
         CallRecord {
             model: course.model.clone(),
             provider: course.provider.clone(),
             outcome: end.outcome.to_owned(),
             attempts: course.attempts,
             decision_json,
+            decision_digest,
             facts_json: facts::to_json(&model_called(call, plan, course, &end)),
             usage: Some(end.usage),
             charges: end.charges,

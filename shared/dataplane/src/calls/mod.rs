@@ -24,6 +24,7 @@ use crate::{DataPlane, Snapshot};
 use attempt::Course;
 use cached::Kept;
 use conclude::Answered;
+pub use decision::decision_digest;
 pub(crate) use flights::Flights;
 pub use stream::Frames;
 
@@ -124,6 +125,7 @@ impl DataPlane {
     fn plan(&self, call: &Call) -> Result<Plan, Error> {
         let snapshot = self.snapshot();
         let policies = snapshot.verdicts.of(&snapshot.policies, &snapshot.catalogue, &call.facts)?;
+        let statistics = snapshot.statistics();
         let inputs = Inputs {
             id: call.id.clone(),
             at: call.started,
@@ -133,9 +135,9 @@ impl DataPlane {
             policies: policies.as_ref().clone(),
             policy_digest: snapshot.policies.digest(),
             catalogue_digest: snapshot.catalogue.digest,
-            statistics_revision: snapshot.statistics.revision,
+            statistics_revision: statistics.revision,
         };
-        let decision = decide(&snapshot.catalogue, &snapshot.statistics, &inputs);
+        let decision = decide(&snapshot.catalogue, &statistics, &inputs);
         Ok(Plan { snapshot, inputs, decision })
     }
 

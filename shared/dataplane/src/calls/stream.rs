@@ -17,9 +17,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
+use super::attempt::{Course, Taken, caller_left, report_failure};
 use super::cached::{Kept, Share};
 use super::conclude::Answered;
-use super::attempt::{Course, Taken, caller_left, report_failure};
 use super::{Call, Plan};
 use crate::DataPlane;
 

@@ -1944,7 +1944,7 @@ pub struct InvokeReply {
     pub usage: ::core::option::Option<Usage>,
     #[prost(message, optional, tag = "4")]
     pub decision: ::core::option::Option<RouteDecision>,
-    /// miss, exact, semantic; empty where no cache took part
+    /// miss, exact, semantic, stale; empty where no cache took part
     #[prost(string, tag = "5")]
     pub cache: ::prost::alloc::string::String,
     /// of a semantic hit
@@ -2296,12 +2296,15 @@ pub struct CallRecord {
     /// of the audit record
     #[prost(string, tag = "16")]
     pub facts_json: ::prost::alloc::string::String,
-    /// exact, semantic; empty: a model answered
+    /// exact, semantic, stale; empty: a model answered
     #[prost(string, tag = "17")]
     pub cache: ::prost::alloc::string::String,
     /// who made the call
     #[prost(string, tag = "18")]
     pub holder: ::prost::alloc::string::String,
+    /// SHA-256 over the decision as it was made
+    #[prost(string, tag = "19")]
+    pub decision_digest: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordCallsRequest {
@@ -2349,6 +2352,46 @@ pub struct RoutingSnapshot {
     >,
     #[prost(string, tag = "4")]
     pub statistics_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelStatsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelStatsReply {
+    /// by model: over the last minute, hour and day; amounts only for operators
+    #[prost(string, tag = "1")]
+    pub models_json: ::prost::alloc::string::String,
+    /// of the statistics that decisions know now
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplayDecisionRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplayDecisionReply {
+    /// made again from its record: every candidate with its numbers and reason, and the plan
+    #[prost(string, tag = "1")]
+    pub decision_json: ::prost::alloc::string::String,
+    /// the same, one line each
+    #[prost(string, tag = "2")]
+    pub explanation: ::prost::alloc::string::String,
+    /// it equals the decision as it was made
+    #[prost(bool, tag = "3")]
+    pub verified: bool,
+    /// who answered or failed last
+    #[prost(string, tag = "4")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "6")]
+    pub attempts: u32,
 }
 /// orrery.v1.worker.<tenant>.open: where the announcements of a task queue are pulled from.
 #[derive(::serde::Serialize, ::serde::Deserialize)]

@@ -18,6 +18,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The cache of answers cannot be set up.
+    #[error(transparent)]
+    Cache(#[from] orrery_errors::Error),
     /// The configuration cannot be read.
     #[error(transparent)]
     Config(#[from] ConfigError),

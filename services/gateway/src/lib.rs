@@ -13,7 +13,7 @@ mod store;
 use std::sync::Arc;
 
 use actix_web::web;
-use orrery_dataplane::{Authority, Budgets, CallLog, Follower, Life, Recorder, RemoteAuthority, notices, ship};
+use orrery_dataplane::{Authority, Budgets, Caches, CallLog, Follower, Life, Recorder, RemoteAuthority, notices, ship};
 use orrery_providers::{LocalSecrets, Setup};
 use orrery_service::{ServiceContext, ServiceError};
 use orrery_supervise::{Strategy, SupervisorSpec};
@@ -89,7 +89,9 @@ impl ModelCalls {
         let (budgets, log) = (Budgets::new(authority.clone(), life.holder()), life.log());
         let recorder = Recorder::new(log.clone(), authority.clone());
         let setup = Setup { bus: context.bus.clone(), secrets: Arc::new(LocalSecrets) };
-        let follower = Follower::new(setup, budgets.clone(), recorder);
+        let redis_url = context.config.redis_url.as_deref();
+        let caches = redis_url.map(|url| Caches::open(url, &context.bus)).transpose()?;
+        let follower = Follower::new(setup, budgets.clone(), recorder, caches);
         Ok(Self { follower, budgets, authority, log })
     }
 

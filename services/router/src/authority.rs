@@ -1,6 +1,8 @@
 //! The authority over limits and the ledger: for the router's own calls, and for those who ask over the bus. Tells all who
 //! make calls when a limit has changed, or when somebody was refused what others hold.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use orrery_bus::{Bus, subjects};
 use orrery_dataplane::{Authority, KeptReply, Replies};
@@ -9,6 +11,7 @@ use orrery_proto::v1::{BudgetNotice, CallRecord, LeaseReply, LeaseRequest, Limit
 use orrery_types::UnixMillis;
 use prost::Message as _;
 
+use crate::measured::Measured;
 use crate::store::Ledger;
 
 /// The ledger, and the bus for notices.
@@ -16,12 +19,13 @@ use crate::store::Ledger;
 pub struct LedgerAuthority {
     ledger: Ledger,
     bus: Bus,
+    measured: Arc<Measured>,
 }
 
 impl LedgerAuthority {
-    /// Over this ledger.
-    pub fn new(ledger: Ledger, bus: Bus) -> Self {
-        Self { ledger, bus }
+    /// Over this ledger. What it takes is told to `measured`.
+    pub fn new(ledger: Ledger, bus: Bus, measured: Arc<Measured>) -> Self {
+        Self { ledger, bus, measured }
     }
 
     /// Tells all who make calls. One that does not hear it finds out a little later by itself.
@@ -49,7 +53,9 @@ impl Authority for LedgerAuthority {
     }
 
     async fn record(&self, calls: Vec<CallRecord>) -> Result<(), Error> {
-        Ok(self.ledger.record(calls).await?)
+        let taken = self.ledger.record(calls).await?;
+        self.measured.note(&taken, UnixMillis::now());
+        Ok(())
     }
 
     async fn retire(&self, instance: &str, present: &str) -> Result<(), Error> {
@@ -64,6 +70,8 @@ impl Replies for LedgerAuthority {
     }
 
     async fn record(&self, record: CallRecord, reply: KeptReply) -> Result<(), Error> {
-        Ok(self.ledger.record_with(record, reply).await?)
+        let taken = self.ledger.record_with(record, reply).await?;
+        self.measured.note(&taken, UnixMillis::now());
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod authority;
 mod bus;
 pub mod config;
 pub mod error;
+mod measured;
 mod records;
 mod store;
 mod window;
@@ -14,14 +15,18 @@ mod window;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_dataplane::{Authority, Budgets, CallLog, DataPlane, Life, Recorder, Replies, Snapshot, notices, ship};
+use orrery_dataplane::{
+    Authority, Budgets, Caches, CallLog, DataPlane, Life, Recorder, Replies, Snapshot, notices, ship,
+};
 use orrery_providers::{LocalSecrets, Setup};
+use orrery_routing::catalogue_file;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 
 use crate::authority::LedgerAuthority;
 use crate::config::RouterConfig;
 use crate::error::StartError;
+use crate::measured::Measured;
 use crate::store::Ledger;
 
 /// What the calls of the bus are answered from.
@@ -30,6 +35,7 @@ struct Router {
     plane: Arc<DataPlane>,
     authority: Arc<LedgerAuthority>,
     ledger: Ledger,
+    measured: Arc<Measured>,
     /// Their texts, to be published.
     policies: BTreeMap<String, String>,
 }
@@ -54,19 +60,25 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
     );
     let bus = context.bus.clone();
     let setup = Setup { bus: bus.clone(), secrets: Arc::new(LocalSecrets) };
+    let catalogue_json = catalogue_file::to_json(&catalogue)?;
+    ledger.keep_catalogue(catalogue.digest.to_string(), catalogue_json).await?;
     let snapshot = Snapshot::new(catalogue, policies, &setup, None)?;
 
     let folder = context.config.paths.data.join("router-calls");
     let life =
         Life::begin(&folder, "router").map_err(|source| StartError::CallLog { folder: folder.clone(), source })?;
-    let ledger_authority = Arc::new(LedgerAuthority::new(ledger.clone(), bus.clone()));
+    let measured = Arc::new(Measured::default());
+    let ledger_authority = Arc::new(LedgerAuthority::new(ledger.clone(), bus.clone(), measured.clone()));
     let authority: Arc<dyn Authority> = ledger_authority.clone();
     let replies: Arc<dyn Replies> = ledger_authority.clone();
     let budgets = Budgets::new(authority.clone(), life.holder());
     let log: Arc<CallLog> = life.log();
     let recorder = Recorder::new(log.clone(), authority.clone());
-    let plane = DataPlane::new(snapshot, budgets.clone(), recorder, Some(replies));
-    let router = Arc::new(Router { plane, authority: ledger_authority, ledger: ledger.clone(), policies: texts });
+    let redis_url = context.config.redis_url.as_deref();
+    let caches = redis_url.map(|url| Caches::open(url, &bus)).transpose()?;
+    let plane = DataPlane::new(snapshot, budgets.clone(), recorder, Some(replies), caches);
+    let router =
+        Arc::new(Router { plane, authority: ledger_authority, ledger: ledger.clone(), measured, policies: texts });
     Ok(SupervisorSpec::new("router")
         .strategy(Strategy::OneForOne)
         .child(ledger.pump().task(&bus))

@@ -29,6 +29,20 @@ pub fn audit_record(service: &str) -> String {
 /// The routing snapshot, in the bucket of snapshots.
 pub const SNAPSHOT_ROUTING: &str = "routing";
 
+/// How one model does, in the bucket of snapshots. Keys hold letters, digits, `-` and `_`; other bytes of a name are written
+/// as `=` and two hexadecimal digits.
+pub fn snapshot_stats(model: &str) -> String {
+    let mut key = "stats.".to_owned();
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
+            key.push(char::from(byte));
+        } else {
+            key.push_str(&format!("={byte:02x}"));
+        }
+    }
+    key
+}
+
 /// Where the router tells all who make calls that budgets want their attention.
 pub const BUDGET_NOTICES: &str = "orrery.v1.budget.notices";
 

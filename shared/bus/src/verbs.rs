@@ -131,6 +131,10 @@ calls!(router {
     Verb RECORD "record" (RecordCallsRequest) -> RecordCallsReply;
     /// Frees what earlier lives of a holder held.
     Verb RETIRE "retire" (RetireHoldersRequest) -> RetireHoldersReply;
+    /// How models do.
+    Verb STATS "stats" (ModelStatsRequest) -> ModelStatsReply;
+    /// A decision, made again from its record.
+    Verb DECISION "decision" (ReplayDecisionRequest) -> ReplayDecisionReply;
 });
 
 calls!(inference {

@@ -10,11 +10,13 @@ use orrery_bus::{Bus, subjects};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::RoutingSnapshot;
 use orrery_providers::Setup;
+use orrery_routing::statistics::Statistics;
 use orrery_supervise::TaskSpec;
+use parking_lot::Mutex;
 use prost::Message as _;
 
 use crate::snapshot::SnapshotError;
-use crate::{Budgets, DataPlane, Recorder, Snapshot};
+use crate::{Budgets, Caches, DataPlane, Recorder, Snapshot};
 
 /// Pause after the bucket of snapshots could not be followed.
 const RETRY: Duration = Duration::from_millis(500);
@@ -26,12 +28,15 @@ pub struct Follower {
     setup: Setup,
     budgets: Arc<Budgets>,
     recorder: Recorder,
+    caches: Option<Caches>,
+    /// The last that was read, to tell whether more than statistics has changed.
+    last: Mutex<RoutingSnapshot>,
 }
 
 impl Follower {
     /// Without a snapshot yet.
-    pub fn new(setup: Setup, budgets: Arc<Budgets>, recorder: Recorder) -> Arc<Self> {
-        Arc::new(Self { present: ArcSwapOption::empty(), setup, budgets, recorder })
+    pub fn new(setup: Setup, budgets: Arc<Budgets>, recorder: Recorder, caches: Option<Caches>) -> Arc<Self> {
+        Arc::new(Self { present: ArcSwapOption::empty(), setup, budgets, recorder, caches, last: Mutex::default() })
     }
 
     /// The data plane, when there is one.
@@ -78,14 +83,25 @@ impl Follower {
             Err(error) => return tracing::error!(%error, "a routing snapshot does not read"),
         };
         let revision = snapshot.revision;
+        let statistics = read_statistics(&snapshot.statistics_json);
+        if let (true, Some(plane)) = (self.is_known(&snapshot), self.plane()) {
+            statistics.into_iter().for_each(|statistics| plane.snapshot().measured(statistics));
+            return;
+        }
+        *self.last.lock() = snapshot.clone();
         match self.read(snapshot) {
-            Ok(None) => {}
+            Ok(None) => {
+                let present = self.plane().map(|plane| plane.snapshot());
+                present.into_iter().zip(statistics).for_each(|(present, statistics)| present.measured(statistics));
+            }
             Ok(Some(snapshot)) => {
                 let digest = snapshot.catalogue.digest;
+                statistics.into_iter().for_each(|statistics| snapshot.measured(statistics));
                 match self.plane() {
                     Some(plane) => plane.publish(snapshot),
                     None => {
-                        let plane = DataPlane::new(snapshot, self.budgets.clone(), self.recorder.clone(), None);
+                        let (budgets, recorder) = (self.budgets.clone(), self.recorder.clone());
+                        let plane = DataPlane::new(snapshot, budgets, recorder, None, self.caches.clone());
                         self.present.store(Some(plane));
                     }
                 }
@@ -99,6 +115,12 @@ impl Follower {
         }
     }
 
+    /// Whether catalogue and policies are, word for word, those of the snapshot before.
+    fn is_known(&self, snapshot: &RoutingSnapshot) -> bool {
+        let last = self.last.lock();
+        last.catalogue_json == snapshot.catalogue_json && last.policies == snapshot.policies
+    }
+
     /// None when it is the present one again.
     fn read(&self, snapshot: RoutingSnapshot) -> Result<Option<Snapshot>, SnapshotError> {
         let before = self.plane().map(|plane| plane.snapshot());
@@ -109,4 +131,14 @@ impl Follower {
         });
         Ok((!same).then_some(read))
     }
+}
+
+/// None where there are none. Those that do not read leave the ones before in their place.
+fn read_statistics(json: &str) -> Option<Statistics> {
+    if json.is_empty() {
+        return None;
+    }
+    serde_json::from_str(json)
+        .inspect_err(|error| tracing::error!(%error, "the router's statistics do not read; is it of another version?"))
+        .ok()
 }

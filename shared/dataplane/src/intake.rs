@@ -25,6 +25,7 @@ pub fn accept(request: InvokeRequest, context: &CallContext) -> Result<Call, Err
     // Only a keyed call is compared with another one.
     let keyed = context.idempotency_key.as_ref().is_some_and(|key| !key.is_empty());
     let request_digest = if keyed { Sha256Digest::of(&request.encode_to_vec()).to_string() } else { String::new() };
+    let cache = request.cache.parse().map_err(|error: orrery_cache::UnknownWish| invalid(error.to_string()))?;
     let caller = caller(request.caller)?;
     for (field, value) in [
         ("task_id", &request.task_id),
@@ -62,6 +63,7 @@ pub fn accept(request: InvokeRequest, context: &CallContext) -> Result<Call, Err
         step: request.step,
         facts,
         input,
+        cache,
         key: context.idempotency_key.clone().filter(|key| !key.is_empty()),
         request_digest,
         deadline: context.deadline,

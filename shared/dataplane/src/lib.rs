@@ -11,6 +11,7 @@
 
 mod board;
 pub mod budget;
+mod caches;
 pub mod call_log;
 mod calls;
 mod follow;
@@ -25,8 +26,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 pub use budget::{Authority, Budgets, RemoteAuthority, notices};
+pub use caches::Caches;
 pub use call_log::CallLog;
-pub use calls::{Call, Frames, KeptReply, REPLY_KEPT, Replies};
+pub use calls::{Call, Frames, KeptReply, REPLY_KEPT, Replies, decision_digest};
 pub use follow::Follower;
 pub use intake::{accept, caller};
 pub use life::Life;
@@ -42,21 +44,25 @@ pub struct DataPlane {
     budgets: Arc<Budgets>,
     recorder: Recorder,
     replies: Option<Arc<dyn Replies>>,
+    caches: Option<Caches>,
     flights: Flights,
     copies: Copies,
 }
 
 impl DataPlane {
     /// With the snapshot to begin with. `replies` keeps the replies of keyed calls; where there is none, such calls are
-    /// refused.
+    /// refused. `caches` keep answers; where there are none, every call goes to a model.
     pub fn new(
         snapshot: Snapshot,
         budgets: Arc<Budgets>,
         recorder: Recorder,
         replies: Option<Arc<dyn Replies>>,
+        caches: Option<Caches>,
     ) -> Arc<Self> {
+        caches.iter().for_each(|caches| caches.follow(&snapshot.catalogue));
         let present = ArcSwap::from_pointee(snapshot);
-        Arc::new(Self { present, budgets, recorder, replies, flights: Flights::default(), copies: Copies::default() })
+        let (flights, copies) = (Flights::default(), Copies::default());
+        Arc::new(Self { present, budgets, recorder, replies, caches, flights, copies })
     }
 
     /// What calls are decided by now.
@@ -66,6 +72,7 @@ impl DataPlane {
 
     /// Goes on with another snapshot. Calls under way end by the one that they began with.
     pub fn publish(&self, snapshot: Snapshot) {
+        self.caches.iter().for_each(|caches| caches.follow(&snapshot.catalogue));
         self.present.store(Arc::new(snapshot));
     }
 

@@ -1,7 +1,9 @@
-//! What calls are decided by: an immutable whole, swapped as one.
+//! What calls are decided by: an immutable whole, swapped as one. Only what was measured changes within it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use orrery_policy::{Bundle, PolicyError};
 use orrery_providers::{Registry, Setup, SetupError, registry};
 use orrery_routing::catalogue::Catalogue;
@@ -32,8 +34,7 @@ pub struct Snapshot {
     pub catalogue: Catalogue,
     /// Where data may go.
     pub policies: Bundle,
-    /// What was measured.
-    pub statistics: Statistics,
+    statistics: ArcSwap<Statistics>,
     pub(crate) verdicts: Verdicts,
     pub(crate) providers: Registry,
     pub(crate) board: Board,
@@ -64,8 +65,18 @@ impl Snapshot {
             None => registry(&catalogue, setup)?,
         };
         let board = Board::new(&catalogue, before.map(|before| &before.board));
-        let statistics = before.map(|before| before.statistics.clone()).unwrap_or_default();
+        let statistics = ArcSwap::new(before.map(Self::statistics).unwrap_or_default());
         Ok(Self { verdicts: Verdicts::default(), providers, board, catalogue, policies, statistics })
+    }
+
+    /// What was measured, as decisions know it now.
+    pub fn statistics(&self) -> Arc<Statistics> {
+        self.statistics.load_full()
+    }
+
+    /// Goes on with other statistics. Providers, policies' answers and what is known of deployments stay.
+    pub fn measured(&self, statistics: Statistics) {
+        self.statistics.store(Arc::new(statistics));
     }
 
     /// Whether a model takes calls now, as this process sees it.

@@ -6,9 +6,11 @@ use std::fmt;
 use orrery_types::{Nanos, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
+pub mod cache;
 pub mod prices;
 pub mod route;
 
+pub use cache::{CacheMode, CacheRules, CacheSettings};
 pub use prices::{Price, PriceList};
 pub use route::{Route, Strategy};
 
@@ -211,6 +213,8 @@ pub struct Catalogue {
     pub models: BTreeMap<String, Model>,
     /// By name.
     pub routes: BTreeMap<String, Route>,
+    /// Which answers are kept.
+    pub cache: CacheSettings,
     /// Over everything above.
     pub digest: Sha256Digest,
 }
@@ -219,6 +223,11 @@ impl Catalogue {
     /// The provider of a model. Absent only for a model of another catalogue.
     pub fn provider_of(&self, model: &Model) -> Option<&Provider> {
         self.providers.get(&model.provider)
+    }
+
+    /// Which answers to calls for a model or route are kept.
+    pub fn cache_rules(&self, asked: &str) -> &CacheRules {
+        self.routes.get(asked).and_then(|route| route.cache.as_ref()).unwrap_or(&self.cache.rules)
     }
 
     /// Where a model runs. Unknown counts as external: the cautious side.

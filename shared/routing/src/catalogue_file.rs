@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use orrery_types::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Capability, Catalogue, Location, Model, Price, Provider, Route};
+use crate::catalogue::{CacheSettings, Capability, Catalogue, Location, Model, Price, Provider, Route};
 
 mod routes;
 
@@ -38,6 +38,8 @@ struct File {
     models: Vec<Model>,
     #[serde(default, rename = "route")]
     routes: Vec<Route>,
+    #[serde(default)]
+    cache: CacheSettings,
 }
 
 /// Parses and checks.
@@ -57,6 +59,7 @@ pub fn to_json(catalogue: &Catalogue) -> Result<String, CatalogueError> {
         providers: catalogue.providers.values().cloned().collect(),
         models: catalogue.models.values().cloned().collect(),
         routes: catalogue.routes.values().cloned().collect(),
+        cache: catalogue.cache.clone(),
     };
     serde_json::to_string(&file).map_err(|error| CatalogueError::Syntax(error.to_string()))
 }
@@ -75,12 +78,14 @@ fn check(file: File) -> Result<Catalogue, CatalogueError> {
     providers.values().for_each(|provider| check_provider(provider, &mut faults));
     models.values().for_each(|model| check_model(model, providers.get(&model.provider), &mut faults));
     routes::check(&routes, &models, &mut faults);
+    check_cache(&file.cache, &models, &providers, &mut faults);
     if !faults.is_empty() {
         return Err(CatalogueError::Faults(faults));
     }
-    let canonical = serde_json::to_vec(&(&file.currency, &providers, &models, &routes))
+    let canonical = serde_json::to_vec(&(&file.currency, &providers, &models, &routes, &file.cache))
         .map_err(|error| CatalogueError::Syntax(error.to_string()))?;
-    Ok(Catalogue { currency: file.currency, providers, models, routes, digest: Sha256Digest::of(&canonical) })
+    let digest = Sha256Digest::of(&canonical);
+    Ok(Catalogue { currency: file.currency, providers, models, routes, cache: file.cache, digest })
 }
 
 fn by_name<T>(
@@ -153,10 +158,32 @@ fn check_model(model: &Model, provider: Option<&Provider>, faults: &mut Vec<Stri
     }
 }
 
+fn check_cache(
+    cache: &CacheSettings,
+    models: &BTreeMap<String, Model>,
+    providers: &BTreeMap<String, Provider>,
+    faults: &mut Vec<String>,
+) {
+    faults.extend(cache.rules.faults());
+    if cache.store_deadline_ms == 0 {
+        faults.push("cache: store_deadline_ms is 0, so that nothing is ever found; leave it out for 20".to_owned());
+    }
+    let Some(name) = &cache.embedder else { return };
+    // Questions are embedded whatever their data class, so they must not leave.
+    let good = models.get(name).is_some_and(|model| {
+        let provider = providers.get(&model.provider);
+        model.capabilities.contains(&Capability::Embed) && provider.is_some_and(|it| it.kind == "local")
+    });
+    if !good {
+        faults.push(format!("cache: embedder {name:?} is no model of a provider of kind \"local\" that can embed"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
+    use crate::catalogue::CacheMode;
 
     #[test]
     fn a_catalogue_is_the_same_in_another_process() {
@@ -182,10 +209,21 @@ mod tests {
             name = "r"
             models = ["m"]
             strategy = "ordered"
+            cache = { mode = "exact", ttl_seconds = 60 }
+            [cache]
+            rules = { mode = "semantic", threshold = 0.9 }
         "#;
         let catalogue = parse(text).unwrap();
         let elsewhere = parse_json(&to_json(&catalogue).unwrap()).unwrap();
         assert_eq!(elsewhere, catalogue);
         assert_eq!(elsewhere.digest, catalogue.digest);
+        assert_eq!(elsewhere.cache_rules("r").mode, CacheMode::Exact);
+        assert_eq!(elsewhere.cache_rules("m").mode, CacheMode::Semantic);
+        let bad = text.replace("threshold = 0.9 }", "threshold = 2 }\n            embedder = \"m\"");
+        let Err(CatalogueError::Faults(faults)) = parse(&bad) else { panic!("it was accepted") };
+        assert!(
+            faults.iter().any(|fault| fault.contains("threshold"))
+                && faults.iter().any(|fault| fault.contains("embedder"))
+        );
     }
 }

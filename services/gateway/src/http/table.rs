@@ -141,6 +141,8 @@ table! {
         PUT Of(&[Admin]) => routes::limits::set;
         DELETE Of(&[Admin]) => routes::limits::remove;
     }
+    "/v1/stats/models" { GET Of(&[Admin, Auditor, Developer]) => routes::decisions::stats; }
+    "/v1/decisions/{id}" { GET Of(&[Admin, Auditor, Developer]) => routes::decisions::replay; }
     "/v1/system/status" { GET Of(&[Admin]) => routes::system::status; }
 }
 

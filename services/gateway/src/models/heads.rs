@@ -77,6 +77,7 @@ pub fn told(response: &mut HttpResponseBuilder, reply: &InvokeReply) {
         "exact" => tell(CACHED, "hit-exact"),
         "semantic" => tell(CACHED, "hit-semantic"),
         "miss" => tell(CACHED, "miss"),
+        "stale" => tell(CACHED, "stale"),
         // No cache took part.
         _ => {}
     }

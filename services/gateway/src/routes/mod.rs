@@ -5,6 +5,7 @@ pub mod audit;
 mod batch_view;
 pub mod batches;
 pub mod control;
+pub mod decisions;
 pub mod identity;
 pub mod knowledge;
 pub mod limits;

@@ -52,6 +52,13 @@ pub fn router_server(bus: &Bus, seen: &Shared, cancelled: &Arc<AtomicBool>) -> S
             let limit_nanos = spend.lock().budget;
             async move { Ok(SpendReply { limit_nanos, currency: "EUR".to_owned(), ..SpendReply::default() }) }
         })
+        .handle(verbs::router::STATS, LIMIT, move |_, _: ModelStatsRequest| async move {
+            Ok(ModelStatsReply { models_json: r#"{"home":{"minute":{"error_ppm":7}}}"#.to_owned(), revision: 9 })
+        })
+        .handle(verbs::router::DECISION, LIMIT, move |_, request: ReplayDecisionRequest| async move {
+            let decision_json = format!(r#"{{"id":"{}"}}"#, request.id);
+            Ok(ReplayDecisionReply { decision_json, verified: true, outcome: "ok".to_owned(), ..Default::default() })
+        })
         .handle(verbs::router::SET_BUDGET, LIMIT, move |_, request: SetBudgetRequest| {
             budget.lock().budget = request.limit_nanos;
             async move { Ok(SetBudgetReply {}) }

@@ -117,6 +117,11 @@ async fn audit_spend_and_status_are_told_as_asked() {
     let negative = world.request(Method::PUT, "/v1/budget", &world.admin).json(&json!({"limit_nanos": -1}));
     assert_error(&answer(negative.send().await.unwrap()).await, "invalid_request");
 
+    let (_, stats) = world.get("/v1/stats/models", &auditor).await;
+    assert_eq!((&stats["models"]["home"]["minute"]["error_ppm"], &stats["revision"]), (&json!(7), &json!(9)));
+    let (_, decision) = world.get("/v1/decisions/dec_1", &auditor).await;
+    assert_eq!((&decision["decision"]["id"], &decision["verified"]), (&json!("dec_1"), &json!(true)));
+
     let (_, status) = world.get("/v1/system/status", &world.admin).await;
     let service = |name: &str| {
         let services = status["services"].as_array().unwrap().clone();

@@ -12,8 +12,10 @@ use crate::store::Ledger;
 const PERIOD: Duration = Duration::from_secs(600);
 /// Accounts stay for some time after the longest window, a month, has ended: calls of its last moments come late.
 const WINDOWS_KEPT: Duration = Duration::from_secs(40 * 86_400);
+/// Decisions older than this are not made again.
+const STATISTICS_KEPT: Duration = WINDOWS_KEPT;
 
-/// Forgets replies of keyed calls and windows of limits that are too old.
+/// Forgets replies of keyed calls, statistics and windows of limits that are too old.
 pub fn housekeeping(ledger: &Ledger) -> TaskSpec {
     let ledger = ledger.clone();
     TaskSpec::new("housekeeping", move |task| {
@@ -22,8 +24,14 @@ pub fn housekeeping(ledger: &Ledger) -> TaskSpec {
             loop {
                 let replies = ledger.forget_replies(before(REPLY_KEPT)).await?;
                 let windows = ledger.forget_windows(before(WINDOWS_KEPT)).await?;
-                if replies + windows > 0 {
-                    tracing::info!(replies.forgotten = replies, windows.forgotten = windows, "forgot what is old");
+                let statistics = ledger.forget_statistics(before(STATISTICS_KEPT)).await?;
+                if replies + windows + statistics > 0 {
+                    tracing::info!(
+                        replies.forgotten = replies,
+                        windows.forgotten = windows,
+                        statistics.forgotten = statistics,
+                        "forgot what is old"
+                    );
                 }
                 tokio::select! {
                     () = tokio::time::sleep(PERIOD) => {}

@@ -13,7 +13,7 @@ use orrery_types::UnixMillis;
 use tracing::Instrument as _;
 
 use super::budgets::{self, BUDGET};
-use super::{convert, holders};
+use super::{convert, decisions, holders};
 use crate::Router;
 use crate::window::Window;
 
@@ -26,6 +26,7 @@ const QUESTIONS: usize = 64;
 pub fn server(bus: &Bus, router: &Arc<Router>) -> Server {
     let with = || router.clone();
     let (invoke, stream, models, spend) = (with(), with(), with(), with());
+    let (stats, decision) = (with(), with());
     let server = Server::new(bus, "router", env!("CARGO_PKG_VERSION"))
         .handle(verbs::router::INVOKE, MODEL_CALLS, move |context, request| {
             answer_invoke(invoke.clone(), context, request)
@@ -34,7 +35,9 @@ pub fn server(bus: &Bus, router: &Arc<Router>) -> Server {
             answer_stream(stream.clone(), context, request, frames)
         })
         .handle(verbs::router::MODELS, QUESTIONS, move |_, request| answer_models(models.clone(), request))
-        .handle(verbs::router::SPEND, QUESTIONS, move |_, request| answer_spend(spend.clone(), request));
+        .handle(verbs::router::SPEND, QUESTIONS, move |_, request| answer_spend(spend.clone(), request))
+        .handle(verbs::router::STATS, QUESTIONS, move |_, it| decisions::stats(stats.clone(), it))
+        .handle(verbs::router::DECISION, QUESTIONS, move |_, it| decisions::replay(decision.clone(), it));
     about_budgets(server, router)
 }
 

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod convert;
+mod decisions;
 mod holders;
 mod inbound;
 

@@ -41,6 +41,7 @@ struct CallRow<'a> {
     key_id: &'a str,
     first_token_ms: i64,
     cache: &'a str,
+    decision_digest: &'a str,
 }
 
 impl<'a> CallRow<'a> {
@@ -72,6 +73,7 @@ impl<'a> CallRow<'a> {
             key_id: caller.map_or("", |caller| &caller.key_id),
             first_token_ms: column(record.first_token_ms),
             cache: &record.cache,
+            decision_digest: &record.decision_digest,
         }
     }
 }
@@ -86,23 +88,24 @@ fn month(record: &CallRecord) -> String {
 
 impl Ledger {
     /// Writes the calls that are not there yet, moves the totals, queues audit records and alerts, all or nothing.
-    pub async fn record(&self, records: Vec<CallRecord>) -> Result<(), StoreError> {
-        self.store.write(move |connection| write(connection, &records)).await?;
+    /// Returns those that it had not yet.
+    pub async fn record(&self, records: Vec<CallRecord>) -> Result<Vec<CallRecord>, StoreError> {
+        let taken = self.store.write(move |connection| write(connection, &records)).await?;
         self.pump.wake();
-        Ok(())
+        Ok(taken)
     }
 
     /// As [`Self::record`], for one keyed call with its reply. Another router may have answered the same key meanwhile; its
     /// reply stands.
-    pub async fn record_with(&self, record: CallRecord, reply: KeptReply) -> Result<(), StoreError> {
+    pub async fn record_with(&self, record: CallRecord, reply: KeptReply) -> Result<Vec<CallRecord>, StoreError> {
         let write = move |connection: &mut AnyConnection| {
             let tenant = record.caller.as_ref().map_or("", |caller| caller.tenant.as_str());
             replies::keep(connection, tenant, &record.idempotency_key, record.at_ms, &reply)?;
             write(connection, std::slice::from_ref(&record))
         };
-        self.store.write(write).await?;
+        let taken = self.store.write(write).await?;
         self.pump.wake();
-        Ok(())
+        Ok(taken)
     }
 
     /// What a tenant has spent in a month.
@@ -119,7 +122,7 @@ impl Ledger {
     }
 }
 
-fn write(connection: &mut AnyConnection, records: &[CallRecord]) -> Result<(), StoreError> {
+fn write(connection: &mut AnyConnection, records: &[CallRecord]) -> Result<Vec<CallRecord>, StoreError> {
     let fresh = fresh(connection, records)?;
     for record in &fresh {
         diesel::insert_into(calls::table).values(CallRow::new(record)).execute(connection)?;
@@ -127,7 +130,7 @@ fn write(connection: &mut AnyConnection, records: &[CallRecord]) -> Result<(), S
     spend(connection, &fresh)?;
     charge(connection, &fresh)?;
     outbox::insert(connection, &records::audit(&fresh))?;
-    Ok(())
+    Ok(fresh.into_iter().cloned().collect())
 }
 
 /// Those that are not in the ledger, each once.

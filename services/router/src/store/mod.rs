@@ -1,8 +1,10 @@
-//! The router's database: the ledger, limits and what was used of them, and the replies of keyed calls. The only place with
+//! The router's database: the ledger, limits and what was used of them, the replies of keyed calls,
+//! and what decisions are made again from. The only place with
 //! SQL.
 
 mod accounts;
 mod alerts;
+mod decisions;
 mod ledger;
 mod limits;
 mod replies;

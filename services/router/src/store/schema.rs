@@ -26,6 +26,21 @@ diesel::table! {
         key_id -> Text,
         first_token_ms -> BigInt,
         cache -> Text,
+        decision_digest -> Text,
+    }
+}
+
+diesel::table! {
+    statistics (revision) {
+        revision -> BigInt,
+        json -> Text,
+    }
+}
+
+diesel::table! {
+    catalogues (digest) {
+        digest -> Text,
+        json -> Text,
     }
 }
 

@@ -2,9 +2,11 @@
 //! The router against real NATS, Redis, SQLite and PostgreSQL; providers against servers that speak their real protocol.
 
 mod budgets;
+mod caches;
 mod calls;
 mod catalogue;
 mod execution;
 mod policies;
+mod statistics;
 mod streams;
 mod system;

@@ -12,7 +12,7 @@ use crate::system::{System, catalogue, chat};
 use orrery_standins::inference::Behaviour;
 use orrery_standins::openai::{OpenaiServer, Script, delta, event};
 
-async fn open(system: &System, request: &InvokeRequest, key: Option<&str>) -> ReplyStream<InvokeFrame> {
+pub async fn open(system: &System, request: &InvokeRequest, key: Option<&str>) -> ReplyStream<InvokeFrame> {
     let context = CallContext::within(Duration::from_secs(20));
     let context = match key {
         Some(key) => context.with_key(key),
@@ -21,7 +21,7 @@ async fn open(system: &System, request: &InvokeRequest, key: Option<&str>) -> Re
     system.bus.call_stream(verbs::router::STREAM, &context, request).await.unwrap()
 }
 
-async fn collect(mut frames: ReplyStream<InvokeFrame>) -> (Vec<String>, Result<InvokeReply, Error>) {
+pub async fn collect(mut frames: ReplyStream<InvokeFrame>) -> (Vec<String>, Result<InvokeReply, Error>) {
     let mut deltas = Vec::new();
     loop {
         match frames.next().await.expect("a stream ends with done or an error").map(|frame| frame.kind) {

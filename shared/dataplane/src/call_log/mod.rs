@@ -241,6 +241,7 @@ impl Reader {
                 let begun = self.begun.remove(&record.id).unwrap_or_default();
                 if record.decision_json.is_empty() {
                     record.decision_json = begun.decision_json;
+                    record.decision_digest = begun.decision_digest;
                 }
                 Some(record)
             }

@@ -18,17 +18,17 @@ use crate::DataPlane;
 use crate::budget::Amounts;
 use orrery_providers::Answer;
 
-const OK: &str = "ok";
+pub(super) const OK: &str = "ok";
 /// What a call is recorded as whose end nobody saw.
 const IN_DOUBT: &str = "in_doubt";
 /// Larger replies are not kept: a message of the bus holds 8 MiB.
 const REPLY_BYTES_MAX: usize = 8 << 20;
 
 /// What there is to record.
-struct End<'a> {
-    outcome: &'static str,
-    answer: Option<&'a Answer>,
-    first_token_ms: u64,
+pub(super) struct End<'a> {
+    pub outcome: &'static str,
+    pub answer: Option<&'a Answer>,
+    pub first_token_ms: u64,
 }
 
 impl DataPlane {
@@ -42,6 +42,7 @@ impl DataPlane {
             usage: Some(Usage { cost_nanos, ..Usage::default() }),
             attempts,
             decision_json: decision_json(run.plan)?,
+            decision_digest: decision::decision_digest(&run.plan.decision),
             charges,
             ..self.record_of(run.call)
         };
@@ -81,18 +82,19 @@ impl DataPlane {
         let charges = taken.held.settle(&Amounts { cost_nanos: share, tokens: 0, requests: 0 });
         run.course.paid(&Usage { cost_nanos: share, ..answer.usage }, charges, &answer.models);
         run.course.paid_by_operator(cost - share);
-        self.conclude_answered(run, Answered { answer, model }, 0).await?;
+        self.conclude_answered(run, Answered { answer, model }, 0, "").await?;
         Ok(cost)
     }
 
-    /// Records a call whose answer is paid for, and makes its reply.
+    /// Records a call whose answer is paid for, and makes its reply. `cache` says what a cache has to do with it.
     pub(super) async fn conclude_answered(
         &self,
         run: &Run<'_>,
         answered: Answered,
         first_token_ms: u64,
+        cache: &'static str,
     ) -> Result<InvokeReply, Error> {
-        let (call, tally) = (run.call, run.course.tally());
+        let tally = run.course.tally();
         let usage = whole(run, &tally);
         let end = End { outcome: OK, answer: Some(&answered.answer), first_token_ms };
         let record = self.ended(run, &tally, usage, &end);
@@ -101,16 +103,27 @@ impl DataPlane {
             models: tally.models,
             usage: Some(usage),
             decision: Some(decision::told(&run.plan.decision, &answered.model, tally.attempts)),
+            cache: cache.to_owned(),
             ..InvokeReply::default()
         };
+        self.note_answered(run.call, record, &reply).await?;
+        Ok(reply)
+    }
+
+    /// Writes an answered call down, with its reply where it has a key.
+    pub(super) async fn note_answered(
+        &self,
+        call: &Call,
+        record: CallRecord,
+        reply: &InvokeReply,
+    ) -> Result<(), Error> {
         match (&call.key, &self.replies) {
             (Some(_), Some(replies)) if reply.encoded_len() <= REPLY_BYTES_MAX => {
                 let kept = KeptReply { request_digest: call.request_digest.clone(), reply: reply.clone() };
-                self.recorder.ended_with(record, kept, replies.as_ref()).await?;
+                self.recorder.ended_with(record, kept, replies.as_ref()).await
             }
-            _ => self.recorder.ended(record).await?,
+            _ => self.recorder.ended(record).await,
         }
-        Ok(reply)
     }
 
     /// A stream that did not reach its end: what passed through is paid for.
@@ -142,16 +155,21 @@ impl DataPlane {
         }
     }
 
-    fn ended(&self, run: &Run<'_>, tally: &Tally, usage: Usage, end: &End<'_>) -> CallRecord {
+    pub(super) fn ended(&self, run: &Run<'_>, tally: &Tally, usage: Usage, end: &End<'_>) -> CallRecord {
         measure(run.call, tally, &usage, end.outcome);
         // What began has the decision already.
-        let decision_json = if tally.began { String::new() } else { decision_json(run.plan).unwrap_or_default() };
+        let (decision_json, decision_digest) = if tally.began {
+            Default::default()
+        } else {
+            (decision_json(run.plan).unwrap_or_default(), decision::decision_digest(&run.plan.decision))
+        };
         CallRecord {
             model: tally.model.clone(),
             provider: tally.provider.clone(),
             outcome: end.outcome.to_owned(),
             attempts: tally.attempts,
             decision_json,
+            decision_digest,
             facts_json: facts::to_json(&model_called(run, tally, &usage, end)),
             usage: Some(usage),
             charges: tally.charges.clone(),
@@ -271,6 +289,6 @@ fn quantities(usage: &Usage) -> Quantities {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,8 +6,16 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_proof::facts;
 use orrery_proto::v1::{Candidate, RouteDecision};
 use orrery_routing::decide::{Decision, Dropped};
+use orrery_types::Sha256Digest;
 
 use super::Call;
+
+/// SHA-256 over a decision, to tell whether it is made again the same.
+pub fn decision_digest(decision: &Decision) -> String {
+    // Its numbers are finite and its keys are texts, so that there is nothing to fail on.
+    let json = serde_json::to_vec(decision).unwrap_or_default();
+    Sha256Digest::of(&json).to_string()
+}
 
 /// As callers see it.
 pub(super) fn told(decision: &Decision, chosen: &str, attempts: u32) -> RouteDecision {

@@ -1,6 +1,7 @@
 //! A call from request to recorded end: decide, reserve, try candidates, record, settle.
 
 mod attempt;
+mod cached;
 mod cascade;
 mod conclude;
 mod course;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use orrery_cache::Wish;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{CallRecord, Caller, InvokeReply, ModelInput};
 use orrery_providers::Answer;
@@ -26,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{DataPlane, Snapshot};
 use attempt::Run;
+use cached::Kept;
 use course::Course;
+pub use decision::decision_digest;
 pub(crate) use flights::Flights;
 pub(crate) use shadow::Copies;
 pub use stream::Frames;
@@ -49,6 +53,8 @@ pub struct Call {
     pub facts: RequestFacts,
     /// What the model gets.
     pub input: ModelInput,
+    /// What the caller wants of the cache.
+    pub cache: Wish,
     /// Calls of a tenant with the same key have one effect.
     pub key: Option<String>,
     /// Of the whole request, so that a key cannot be used for another one; empty without a key.
@@ -109,11 +115,22 @@ impl DataPlane {
             return Ok(reply);
         }
         let plan = self.plan(&call)?;
+        let share = match self.kept(&call, &plan, &left).await? {
+            Kept::Given(reply) => return Ok(*reply),
+            Kept::Ask(share) => share,
+        };
         let course = Course::default();
         let run = Run { call: &call, plan: &plan, course: &course, left: &left };
         let reply = match self.answer(&run).await {
-            Ok(answered) => self.conclude_answered(&run, answered, 0).await?,
-            Err(error) => return Err(self.conclude_failed(&run, error).await),
+            Ok(answered) => {
+                let reply = self.conclude_answered(&run, answered, 0, share.mark()).await?;
+                share.fill(&reply).await;
+                reply
+            }
+            Err(error) => match self.last_resort(&run, share, &error).await {
+                Some(reply) => return Ok(reply),
+                None => return Err(self.conclude_failed(&run, error).await),
+            },
         };
         self.copy_to_shadow(call, plan);
         Ok(reply)
@@ -134,6 +151,7 @@ impl DataPlane {
     fn plan(&self, call: &Call) -> Result<Plan, Error> {
         let snapshot = self.snapshot();
         let policies = snapshot.verdicts.of(&snapshot.policies, &snapshot.catalogue, &call.facts)?;
+        let statistics = snapshot.statistics();
         let inputs = Inputs {
             id: call.id.clone(),
             at: call.started,
@@ -143,9 +161,9 @@ impl DataPlane {
             policies: policies.as_ref().clone(),
             policy_digest: snapshot.policies.digest(),
             catalogue_digest: snapshot.catalogue.digest,
-            statistics_revision: snapshot.statistics.revision,
+            statistics_revision: statistics.revision,
         };
-        let decision = decide(&snapshot.catalogue, &snapshot.statistics, &inputs);
+        let decision = decide(&snapshot.catalogue, &statistics, &inputs);
         Ok(Plan { snapshot, inputs, decision })
     }
 

@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
 use super::attempt::{Begun, Run, Taken, caller_left};
+use super::cached::{Kept, Share};
 use super::conclude::usage_of;
 use super::course::Course;
 use super::{Answered, Call};
@@ -83,20 +84,31 @@ impl DataPlane {
             return send_whole(frames, reply).await;
         }
         let plan = self.plan(&call)?;
+        let share = match self.kept(&call, &plan, &left).await? {
+            Kept::Given(reply) => return send_whole(frames, *reply).await,
+            Kept::Ask(share) => share,
+        };
         let course = Course::default();
         let run = Run { call: &call, plan: &plan, course: &course, left: &left };
         if plan.decision.plan.course == Way::First {
             let taken = match self.first_success(&run, &[], None).await {
                 Ok(taken) => taken,
-                Err(error) => return Err(self.conclude_failed(&run, error).await),
+                Err(error) => match self.last_resort(&run, share, &error).await {
+                    Some(reply) => return send_whole(frames, reply).await,
+                    None => return Err(self.conclude_failed(&run, error).await),
+                },
             };
-            self.pass_on(&run, taken, frames).await?;
+            self.pass_on(&run, taken, frames, share).await?;
         } else {
             // Whose answer counts is known only once it is whole.
             let reply = match self.answer(&run).await {
-                Ok(answered) => self.conclude_answered(&run, answered, 0).await?,
-                Err(error) => return Err(self.conclude_failed(&run, error).await),
+                Ok(answered) => self.conclude_answered(&run, answered, 0, share.mark()).await?,
+                Err(error) => match self.last_resort(&run, share, &error).await {
+                    Some(reply) => return send_whole(frames, reply).await,
+                    None => return Err(self.conclude_failed(&run, error).await),
+                },
             };
+            share.fill(&reply).await;
             send_whole(frames, reply).await?;
         }
         self.copy_to_shadow(call, plan);
@@ -108,6 +120,7 @@ impl DataPlane {
         run: &Run<'_>,
         taken: Taken<'_, Opening>,
         frames: &mpsc::Sender<Frame>,
+        share: Share,
     ) -> Result<(), Error> {
         let (Opening { first, mut rest }, mut taken) = taken.split();
         let took = UnixMillis::now().since(taken.began);
@@ -123,7 +136,9 @@ impl DataPlane {
                 taken.answered(answer.quota);
                 let model = taken.model.name.clone();
                 self.pay(run, taken, &answer.usage, &answer.models);
-                let reply = self.conclude_answered(run, Answered { answer, model }, first_token_ms).await?;
+                let answered = Answered { answer, model };
+                let reply = self.conclude_answered(run, answered, first_token_ms, share.mark()).await?;
+                share.fill(&reply).await;
                 send(frames, InvokeFrame { kind: Some(invoke_frame::Kind::Done(reply)) }).await
             }
             Err(error) => {
@@ -211,6 +226,7 @@ async fn send_whole(frames: &mpsc::Sender<Frame>, reply: InvokeReply) -> Result<
                 logprobs: choice.logprobs.clone(),
                 refusal: choice.refusal.clone(),
                 reasoning: choice.reasoning.clone(),
+                reasoning_signature: choice.reasoning_signature.clone(),
                 finish_reason: choice.finish_reason.clone(),
             };
             send_delta(frames, delta).await?;

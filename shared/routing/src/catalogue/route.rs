@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::cache::CacheRules;
+
 /// How a route orders the models that may and can. A plain name, or a name with its settings:
 /// `strategy = "cheapest"`, `strategy.cheapest_within_slo = { p95_ms = 800 }`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -408,4 +410,7 @@ pub struct Route {
     /// What a caller gets when nobody answers.
     #[serde(default)]
     pub last_resort: LastResort,
+    /// Which answers are kept; as the catalogue's `[cache]` says when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheRules>,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalogue::route::{Bandit, Combine, Ensemble, HedgeAfter, Slo};
-use crate::catalogue::{Capability, Model, Route, Strategy};
+use crate::catalogue::{CacheRules, Capability, Model, Route, Strategy};
 
 /// Answers of each member of an ensemble.
 const SAMPLES_MAX: u32 = 16;
@@ -20,6 +20,7 @@ pub(super) fn check(routes: &BTreeMap<String, Route>, models: &BTreeMap<String, 
         found.strategy(route);
         found.companions(route);
         found.limits(route);
+        route.cache.iter().flat_map(CacheRules::faults).for_each(|fault| found.add(fault));
     }
 }
 

@@ -1,0 +1,3 @@
+DROP TABLE catalogues;
+DROP TABLE statistics;
+ALTER TABLE calls DROP COLUMN decision_digest;

@@ -118,7 +118,7 @@ fn check(limit: &Limit) -> Result<(), Error> {
     if limit.amount == 0 || limit.amount > AMOUNT_MAX {
         return Err(invalid(format!("amount is {}; use 1 to {AMOUNT_MAX}, or remove the limit", limit.amount)));
     }
-    if limit.alert_percents.len() > ALERTS_MAX || limit.alert_percents.iter().any(|percent| *percent == 0) {
+    if limit.alert_percents.len() > ALERTS_MAX || limit.alert_percents.contains(&0) {
         return Err(invalid(format!("alert_percents holds at most {ALERTS_MAX} whole numbers above 0")));
     }
     Ok(())

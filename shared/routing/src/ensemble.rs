@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn the_most_common_answer_wins_and_of_several_the_first() {
-        let table: [(&[&str], Option<(usize, usize)>); 7] = [
+        type Case = (&'static [&'static str], Option<(usize, usize)>);
+        let table: [Case; 7] = [
             (&[], None),
             (&["yes"], Some((0, 1))),
             (&["no", "Yes.", " yes ", "maybe"], Some((1, 2))),

@@ -70,12 +70,14 @@ impl Ledger {
         let (lives, present) = (format!("{instance}/%"), format!("{instance}/{present}"));
         let retire = move |connection: &mut AnyConnection| {
             let earlier = leases::table.filter(leases::holder.like(&lives).and(leases::holder.ne(&present)));
-            let rows: Vec<LeaseRow> = earlier.load(connection)?;
-            for row in rows {
-                let account = row.account();
-                totals(connection, &account, true)?;
-                add(connection, &account, 0, -row.amount)?;
-                diesel::delete(leases::table.find(row.key())).execute(connection)?;
+            let account = (leases::tenant, leases::limit_id, leases::subject, leases::model, leases::window_start_ms);
+            let rows: Vec<(String, AccountColumns, i64)> =
+                earlier.select((leases::holder, account, leases::amount)).load(connection)?;
+            for (holder, account, amount) in rows {
+                let account = Account::from(account);
+                totals(connection, &account)?;
+                add(connection, &account, 0, -amount)?;
+                diesel::delete(leases::table.find(lease_key(&holder, &account))).execute(connection)?;
             }
             let earlier = holders::table.filter(holders::holder.like(&lives).and(holders::holder.ne(&present)));
             diesel::delete(earlier).execute(connection).map(drop)
@@ -90,10 +92,18 @@ impl Ledger {
             let mut standings = Vec::new();
             for limit in limits::of_tenant(connection, &tenant)? {
                 let (start, end) = Period::parse(&limit.window).unwrap_or(Period::Total).window(now);
-                let rows: Vec<AccountRow> = accounts::table
+                let account = (
+                    accounts::tenant,
+                    accounts::limit_id,
+                    accounts::subject,
+                    accounts::model,
+                    accounts::window_start_ms,
+                );
+                let rows: Vec<(AccountColumns, i64, i64)> = accounts::table
                     .filter(accounts::tenant.eq(&tenant).and(accounts::limit_id.eq(&limit.id)))
                     .filter(accounts::window_start_ms.eq(column(start.0)))
                     .order((accounts::subject, accounts::model))
+                    .select((account, accounts::spent, accounts::held))
                     .load(connection)?;
                 let line = |account: Option<Account>, spent, held| LimitStanding {
                     limit: Some(limit.clone()),
@@ -105,7 +115,8 @@ impl Ledger {
                 if rows.is_empty() {
                     standings.push(line(None, 0, 0));
                 }
-                standings.extend(rows.into_iter().map(|row| line(Some(row.account()), row.spent, row.held)));
+                standings
+                    .extend(rows.into_iter().map(|(account, spent, held)| line(Some(account.into()), spent, held)));
             }
             Ok(standings)
         };
@@ -130,54 +141,33 @@ impl Ledger {
     }
 }
 
+/// An account's columns.
 #[derive(Debug, Queryable)]
-struct AccountRow {
+struct AccountColumns {
     tenant: String,
     limit_id: String,
     subject: String,
     model: String,
     window_start_ms: i64,
-    spent: i64,
-    held: i64,
 }
 
-impl AccountRow {
-    fn account(&self) -> Account {
-        Account {
-            tenant: self.tenant.clone(),
-            limit_id: self.limit_id.clone(),
-            subject: self.subject.clone(),
-            model: self.model.clone(),
-            window_start_ms: count(self.window_start_ms),
-        }
+impl From<AccountColumns> for Account {
+    fn from(columns: AccountColumns) -> Self {
+        let AccountColumns { tenant, limit_id, subject, model, window_start_ms } = columns;
+        Self { tenant, limit_id, subject, model, window_start_ms: count(window_start_ms) }
     }
 }
 
-#[derive(Debug, Queryable)]
-struct LeaseRow {
-    holder: String,
-    tenant: String,
-    limit_id: String,
-    subject: String,
-    model: String,
-    window_start_ms: i64,
-    amount: i64,
+/// Where an account stands.
+fn key(account: &Account) -> (&str, &str, &str, &str, i64) {
+    let Account { tenant, limit_id, subject, model, window_start_ms } = account;
+    (tenant, limit_id, subject, model, column(*window_start_ms))
 }
 
-impl LeaseRow {
-    fn account(&self) -> Account {
-        Account {
-            tenant: self.tenant.clone(),
-            limit_id: self.limit_id.clone(),
-            subject: self.subject.clone(),
-            model: self.model.clone(),
-            window_start_ms: count(self.window_start_ms),
-        }
-    }
-
-    fn key(&self) -> (&str, &str, &str, &str, &str, i64) {
-        (&self.holder, &self.tenant, &self.limit_id, &self.subject, &self.model, self.window_start_ms)
-    }
+/// Where a holder's part of an account stands.
+fn lease_key<'a>(holder: &'a str, account: &'a Account) -> (&'a str, &'a str, &'a str, &'a str, &'a str, i64) {
+    let (tenant, limit_id, subject, model, window_start_ms) = key(account);
+    (holder, tenant, limit_id, subject, model, window_start_ms)
 }
 
 type Leased = (LeaseReply, Vec<Account>);
@@ -198,7 +188,8 @@ fn lease(connection: &mut AnyConnection, request: &LeaseRequest, now: UnixMillis
     }
     // In one order, so that two routers never wait for each other.
     let mut order: Vec<usize> = (0..request.lines.len()).collect();
-    order.sort_by_key(|at| request.lines.get(*at).and_then(|line| line.account.as_ref()).map(key_of));
+    let place = |at: &usize| request.lines.get(*at).and_then(|line| line.account.as_ref()).map(key);
+    order.sort_by(|a, b| place(a).cmp(&place(b)));
     let mut grants = vec![LeaseGrant::default(); request.lines.len()];
     let mut recalled = Vec::new();
     for at in order {
@@ -213,11 +204,6 @@ fn lease(connection: &mut AnyConnection, request: &LeaseRequest, now: UnixMillis
     Ok((LeaseReply { grants }, recalled))
 }
 
-fn key_of(account: &Account) -> (String, String, String, String, u64) {
-    let Account { tenant, limit_id, subject, model, window_start_ms } = account.clone();
-    (tenant, limit_id, subject, model, window_start_ms)
-}
-
 fn grant_one(
     connection: &mut AnyConnection,
     holder: &str,
@@ -228,18 +214,11 @@ fn grant_one(
         // Lifted meanwhile: there is nothing to hold the call against.
         return Ok(LeaseGrant { amount: line.want, limit: u64::MAX, ..LeaseGrant::default() });
     };
-    let before = match totals(connection, account, true)? {
+    let before = match totals(connection, account)? {
         Some(before) => before,
         None => begin(connection, account, &limit)?,
     };
-    let lease = leases::table.find((
-        holder,
-        account.tenant.as_str(),
-        account.limit_id.as_str(),
-        account.subject.as_str(),
-        account.model.as_str(),
-        column(account.window_start_ms),
-    ));
+    let lease = leases::table.find(lease_key(holder, account));
     let known = lease.select(leases::amount).first::<i64>(connection).optional()?;
     // What the holder does not know of was granted in a reply that it never got.
     let kept = count(known.unwrap_or(0)).min(line.held);
@@ -286,16 +265,10 @@ fn insert_lease(connection: &mut AnyConnection, holder: &str, account: &Account,
 }
 
 /// What an account has; on PostgreSQL locked until the transaction ends.
-pub(super) fn totals(connection: &mut AnyConnection, account: &Account, lock: bool) -> QueryResult<Option<Totals>> {
-    let row = accounts::table.find((
-        account.tenant.as_str(),
-        account.limit_id.as_str(),
-        account.subject.as_str(),
-        account.model.as_str(),
-        column(account.window_start_ms),
-    ));
+pub(super) fn totals(connection: &mut AnyConnection, account: &Account) -> QueryResult<Option<Totals>> {
+    let row = accounts::table.find(key(account));
     let found: Option<(i64, i64)> = match &mut *connection {
-        AnyConnection::Postgres(postgres) if lock => {
+        AnyConnection::Postgres(postgres) => {
             row.select((accounts::spent, accounts::held)).for_update().first(postgres).optional()?
         }
         other => row.select((accounts::spent, accounts::held)).first(other).optional()?,
@@ -318,7 +291,7 @@ pub(super) fn begin(connection: &mut AnyConnection, account: &Account, limit: &L
     .bind::<BigInt, _>(column(spent))
     .execute(connection)?;
     // Another router may have opened it at the same moment; its row is locked from here on, too.
-    Ok(totals(connection, account, true)?.unwrap_or(Totals { spent, held: 0 }))
+    Ok(totals(connection, account)?.unwrap_or(Totals { spent, held: 0 }))
 }
 
 fn used(connection: &mut AnyConnection, account: &Account, limit: &Limit) -> QueryResult<u64> {
@@ -357,13 +330,7 @@ fn used(connection: &mut AnyConnection, account: &Account, limit: &Limit) -> Que
 
 /// Moves an account.
 pub(super) fn add(connection: &mut AnyConnection, account: &Account, spent: i64, held: i64) -> QueryResult<()> {
-    let row = accounts::table.find((
-        account.tenant.as_str(),
-        account.limit_id.as_str(),
-        account.subject.as_str(),
-        account.model.as_str(),
-        column(account.window_start_ms),
-    ));
+    let row = accounts::table.find(key(account));
     let change = (accounts::spent.eq(accounts::spent + spent), accounts::held.eq(accounts::held + held));
     diesel::update(row).set(change).execute(connection).map(drop)
 }
@@ -375,14 +342,7 @@ pub(super) fn accounted(
     account: &Account,
     leased: u64,
 ) -> QueryResult<u64> {
-    let lease = leases::table.find((
-        holder,
-        account.tenant.as_str(),
-        account.limit_id.as_str(),
-        account.subject.as_str(),
-        account.model.as_str(),
-        column(account.window_start_ms),
-    ));
+    let lease = leases::table.find(lease_key(holder, account));
     let known = match &mut *connection {
         AnyConnection::Postgres(postgres) => {
             lease.select(leases::amount).for_update().first::<i64>(postgres).optional()?

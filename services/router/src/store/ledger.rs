@@ -188,7 +188,7 @@ fn charge(connection: &mut AnyConnection, fresh: &[&CallRecord]) -> Result<(), S
             window_start_ms,
         };
         let Some(limit) = limits::find(connection, tenant, limit_id)? else { continue };
-        let before = accounts::totals(connection, &account, true)?;
+        let before = accounts::totals(connection, &account)?;
         let mut held = 0;
         for (holder, leased) in charged.leased {
             held += accounts::accounted(connection, holder, &account, leased)?;

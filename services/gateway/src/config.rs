@@ -25,6 +25,10 @@ pub struct GatewayConfig {
     pub uploads_max: usize,
     /// Connections at once. Default: 4096.
     pub connections_max: usize,
+    /// Calls to models that may be under way at once; of priority `normal` 80 % of them, `batch` 50 %. Default: 1024.
+    pub model_calls_max: usize,
+    /// Bytes of the bodies of those calls, in the same shares. Default: 256 MiB.
+    pub model_bytes_max: usize,
     /// Event streams that may be open at once. Default: 1024.
     pub event_streams_max: usize,
     /// Classes of the data in OpenAI-compatible calls that do not say otherwise. Default: `personal`, which stays on local
@@ -45,6 +49,8 @@ impl Default for GatewayConfig {
             parts_max: 32,
             uploads_max: 32,
             connections_max: 4096,
+            model_calls_max: 1024,
+            model_bytes_max: 256 * 1024 * 1024,
             event_streams_max: 1024,
             direct_data_classes: vec!["personal".to_owned()],
             media_hosts: Vec::new(),
@@ -64,8 +70,15 @@ impl GatewayConfig {
                 self.json_bytes_max
             ));
         }
-        let zero =
-            [self.parts_max, self.uploads_max, self.connections_max, self.event_streams_max, self.json_bytes_max];
+        let zero = [
+            self.parts_max,
+            self.uploads_max,
+            self.connections_max,
+            self.model_calls_max,
+            self.model_bytes_max,
+            self.event_streams_max,
+            self.json_bytes_max,
+        ];
         if zero.contains(&0) || self.upload_bytes_max == 0 {
             return Err("a limit in [gateway] is 0; leave it out for its default".to_owned());
         }

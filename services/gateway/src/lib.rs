@@ -21,7 +21,7 @@ use orrery_supervise::{Strategy, SupervisorSpec};
 use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
 use crate::config::GatewayConfig;
 use crate::error::StartError;
-use crate::http::{Gateway, InFlight, Uploads};
+use crate::http::{Gateway, InFlight, Room, Uploads};
 use crate::models::Models;
 use crate::store::ControlPlane;
 
@@ -46,6 +46,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
     let folder = context.config.paths.data.join("uploads");
     let uploads =
         Uploads::open(&folder, settings.uploads_max).map_err(|source| StartError::Uploads { folder, source })?;
+    let room = Room::new(settings.model_calls_max, settings.model_bytes_max);
     let calls = ModelCalls::begin(context)?;
     let gateway = Gateway {
         bus: context.bus.clone(),
@@ -57,6 +58,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         signals: signals.clone(),
         uploads,
         closing: tokio_util::sync::CancellationToken::new(),
+        room,
         in_flight: InFlight::default(),
     };
     let listen = context.config.http_listen;

@@ -14,8 +14,9 @@ use crate::calls::{KeptReply, Replies};
 
 /// Records sent at once; a message of the bus holds 8 MiB, a record some kilobytes.
 const BATCH: usize = 512;
-/// Shortest time between two batches: under load, what came meanwhile goes together.
-const PACE: Duration = Duration::from_millis(20);
+/// How long a record waits for others to go with it. A batch costs the router and the audit log some milliseconds of work
+/// whatever its size, which calls would feel if each had its own.
+const LINGER: Duration = Duration::from_millis(100);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -93,8 +94,13 @@ impl Shipper {
         loop {
             match self.carry().await {
                 Ok(0) if !retired => retired = self.retire().await,
-                Ok(0) => self.log.more().await,
-                Ok(_) => tokio::time::sleep(PACE).await,
+                Ok(BATCH..) => {}
+                Ok(taken) => {
+                    if taken == 0 {
+                        self.log.more().await;
+                    }
+                    tokio::time::sleep(LINGER).await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "records of calls wait in the call log");
                     self.log.again();

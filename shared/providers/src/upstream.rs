@@ -1,6 +1,7 @@
 //! HTTP to a provider: one client each, bounded replies, typed failures. Follows no redirects, so that a key never travels
 //! to another host.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,9 @@ use orrery_config::Secret;
 use orrery_errors::Error;
 use orrery_routing::catalogue::{Provider as Entry, SecretRef};
 use orrery_types::UnixMillis;
+use parking_lot::RwLock;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -27,6 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections that are kept open between calls, to each provider.
 const IDLE_CONNECTIONS_MAX: usize = 256;
+/// Addresses that are remembered; beyond, all are forgotten.
+const URLS_MAX: usize = 256;
 /// A reply larger than this is broken: 2,048 embeddings of 3,072 numbers as text stay below.
 const REPLY_BYTES_MAX: usize = 128 << 20;
 
@@ -64,6 +68,8 @@ pub(crate) struct Upstream {
     /// Without a slash at its end.
     pub base_url: String,
     client: Client,
+    /// Addresses by path: reading one costs as much as writing the request.
+    urls: RwLock<HashMap<String, Url>>,
     quota: fn(&HeaderMap) -> Option<Quota>,
 }
 
@@ -94,17 +100,39 @@ impl Upstream {
             .user_agent(concat!("orrery/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| SetupError::entry(entry, error.to_string()))?;
-        Ok(Self { name: entry.name.clone(), base_url, client, quota })
+        Ok(Self { name: entry.name.clone(), base_url, client, urls: RwLock::default(), quota })
     }
 
     /// A POST to a path below the base.
     pub fn post(&self, path: &str, deadline: UnixMillis) -> RequestBuilder {
-        self.client.post(format!("{}/{path}", self.base_url)).timeout(deadline.since(UnixMillis::now()))
+        self.request(Method::POST, path, deadline)
     }
 
     /// A GET of a path below the base.
     pub fn get(&self, path: &str, deadline: UnixMillis) -> RequestBuilder {
-        self.client.get(format!("{}/{path}", self.base_url)).timeout(deadline.since(UnixMillis::now()))
+        self.request(Method::GET, path, deadline)
+    }
+
+    fn request(&self, method: Method, path: &str, deadline: UnixMillis) -> RequestBuilder {
+        let known = self.urls.read().get(path).cloned();
+        let request = match known.map_or_else(|| self.url(path), Ok) {
+            Ok(url) => self.client.request(method, url),
+            // The client tells what is wrong with it when it is sent.
+            Err(text) => self.client.request(method, text),
+        };
+        request.timeout(deadline.since(UnixMillis::now()))
+    }
+
+    /// Reads an address, once for each path; the text where it is none.
+    fn url(&self, path: &str) -> Result<Url, String> {
+        let text = format!("{}/{path}", self.base_url);
+        let Ok(url) = Url::parse(&text) else { return Err(text) };
+        let mut urls = self.urls.write();
+        if urls.len() >= URLS_MAX {
+            urls.clear();
+        }
+        urls.insert(path.to_owned(), url.clone());
+        Ok(url)
     }
 
     /// Sends; a refusal is an error.

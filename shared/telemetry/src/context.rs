@@ -64,6 +64,12 @@ pub fn traceparent() -> String {
     headers.remove("traceparent").unwrap_or_default()
 }
 
+/// Says of a span what is known only at its end, to whoever reads traces. A field of the span would have the log write
+/// all fields of the span anew.
+pub fn annotate(span: &Span, name: &'static str, value: impl Into<opentelemetry::Value>) {
+    span.set_attribute(name, value);
+}
+
 /// The trace that `span` belongs to, as 32 hex digits; none before telemetry has started.
 pub fn trace_id(span: &Span) -> Option<String> {
     let context = span.context();

@@ -6,5 +6,5 @@ pub mod admin;
 mod context;
 mod setup;
 
-pub use context::{extract, extract_http, inject, trace_id, traceparent};
+pub use context::{annotate, extract, extract_http, inject, trace_id, traceparent};
 pub use setup::{Guard, STEP_DURATION, TelemetryError, init, init_for_people};

@@ -36,13 +36,22 @@ impl Sha256Digest {
 
     /// The 64 hex digits without the prefix.
     pub fn to_hex(&self) -> String {
-        hex::encode(self.0)
+        self.digits(str::to_owned)
+    }
+
+    /// Hands the hex digits to `to`, without allocating: every call to a model writes several of them.
+    fn digits<T>(&self, to: impl FnOnce(&str) -> T) -> T {
+        let mut digits = [b'0'; 64];
+        // Twice as long as the digest, so that there is nothing to fail on.
+        let _fits = hex::encode_to_slice(self.0, &mut digits);
+        to(str::from_utf8(&digits).unwrap_or_default())
     }
 }
 
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}", self.to_hex())
+        f.write_str(PREFIX)?;
+        self.digits(|digits| f.write_str(digits))
     }
 }
 
@@ -74,7 +83,7 @@ impl TryFrom<String> for Sha256Digest {
 
 impl From<Sha256Digest> for String {
     fn from(digest: Sha256Digest) -> String {
-        digest.to_string()
+        digest.digits(|digits| [PREFIX, digits].concat())
     }
 }
 

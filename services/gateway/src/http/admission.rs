@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ALLOW, AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage as _, web};
 use orrery_errors::{Error, ErrorCode};
@@ -16,6 +18,7 @@ use uuid::Uuid;
 use super::call::{self, Call};
 use super::failure::Dialect;
 use super::in_flight::Tracked;
+use super::room::{PRIORITY, Place, Priority};
 use super::table::{self, Route, Routed};
 use super::{Failure, Gateway};
 use crate::actors::{Cause, Denied};
@@ -44,7 +47,6 @@ pub async fn admit(
         otel.name = format!("{method} {pattern}"),
         http.request.method = %method,
         http.route = pattern,
-        http.response.status_code = tracing::field::Empty,
     );
     let head = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     if let Some(parent) = head("traceparent") {
@@ -55,12 +57,15 @@ pub async fn admit(
     let dialect = routed.dialect(request.path());
 
     let mut caller = None;
-    let answered = match check(&gateway, &request, &routed) {
+    let mut place = None;
+    let admitted = check(&gateway, &request, &routed).and_then(|call| {
+        caller = call.as_ref().map(|call| call.identity.clone());
+        place = make_room(&gateway, &request, &routed, dialect)?;
+        Ok(call)
+    });
+    let answered = match admitted {
         Ok(call) => {
-            if let Some(call) = call {
-                caller = Some(call.identity.clone());
-                request.extensions_mut().insert(call);
-            }
+            call.into_iter().for_each(|call| drop(request.extensions_mut().insert(call)));
             next.call(request).instrument(span.clone()).await?.map_into_boxed_body()
         }
         Err(failure) => request.error_response(failure),
@@ -73,13 +78,31 @@ pub async fn admit(
     identify(&mut response, dialect, &request_id);
 
     let status = response.status().as_u16();
-    span.record("http.response.status_code", status);
+    orrery_telemetry::annotate(&span, "http.response.status_code", i64::from(status));
     metrics::histogram!(
         "http_server_request_duration_seconds",
         "http_route" => pattern, "http_request_method" => method.to_string(), "http_response_status_code" => status.to_string()
     )
     .record(started.elapsed().as_secs_f64());
-    Ok(response.map_body(|_, body| Tracked::new(body, token)))
+    Ok(response.map_body(|_, body| Tracked::new(body, token, place)))
+}
+
+/// A place for a call to a model, before its body is read; none for other requests.
+fn make_room(
+    gateway: &Gateway,
+    request: &ServiceRequest,
+    routed: &Routed,
+    dialect: Dialect,
+) -> Result<Option<Place>, Failure> {
+    let asks_a_model = dialect != Dialect::Orrery && matches!(routed, Routed::Found(Route { method: "POST", .. }));
+    if !asks_a_model {
+        return Ok(None);
+    }
+    let head = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    // Files go through the disk, and a body of unknown length may be as long as any.
+    let most = u64::try_from(gateway.config.json_bytes_max).unwrap_or(u64::MAX);
+    let length = head(CONTENT_LENGTH.as_str()).and_then(|value| value.parse().ok()).unwrap_or(most);
+    gateway.room.enter(Priority::of(head(PRIORITY)), length.min(most)).map(Some)
 }
 
 fn check(gateway: &Gateway, request: &ServiceRequest, routed: &Routed) -> Result<Option<Call>, Failure> {
@@ -94,6 +117,11 @@ fn check(gateway: &Gateway, request: &ServiceRequest, routed: &Routed) -> Result
             return Err(Error::new(ErrorCode::NotFound, message).into());
         }
     };
+    if let Some(encoding) = request.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        // A few bytes may stand for gigabytes.
+        let message = format!("the body's Content-Encoding is {encoding:?}; send it as it is, not compressed");
+        return Err(Error::new(ErrorCode::UnsupportedMedia, message).into());
+    }
     if route.access == Access::Public {
         return Ok(None);
     }

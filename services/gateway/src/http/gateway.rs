@@ -4,7 +4,7 @@ use orrery_bus::Bus;
 use orrery_supervise::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{InFlight, Uploads};
+use super::{InFlight, Room, Uploads};
 use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
 use crate::config::GatewayConfig;
 use crate::models::Models;
@@ -30,6 +30,8 @@ pub struct Gateway {
     pub uploads: Uploads,
     /// Cancelled when the process goes down: endless answers end.
     pub closing: CancellationToken,
+    /// For calls to models.
+    pub room: Room,
     /// Requests under way.
     pub in_flight: InFlight,
 }

@@ -9,6 +9,8 @@ use actix_web::web::Bytes;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::room::Place;
+
 /// The requests under way.
 #[derive(Debug, Clone, Default)]
 pub struct InFlight(TaskTracker);
@@ -31,12 +33,13 @@ impl InFlight {
 pub struct Tracked {
     body: BoxBody,
     _token: TaskTrackerToken,
+    _place: Option<Place>,
 }
 
 impl Tracked {
-    /// Holds `token` for as long as `body` is sent.
-    pub fn new(body: BoxBody, token: TaskTrackerToken) -> Self {
-        Self { body, _token: token }
+    /// Holds `token` and `place` for as long as `body` is sent.
+    pub fn new(body: BoxBody, token: TaskTrackerToken, place: Option<Place>) -> Self {
+        Self { body, _token: token, _place: place }
     }
 }
 

@@ -9,6 +9,7 @@ mod gateway;
 mod in_flight;
 mod media_type;
 pub mod multipart;
+mod room;
 pub mod table;
 mod uploads;
 
@@ -17,4 +18,5 @@ pub use call::Call;
 pub use failure::Failure;
 pub use gateway::Gateway;
 pub use in_flight::InFlight;
+pub use room::{PRIORITY, Room};
 pub use uploads::{Upload, Uploads};

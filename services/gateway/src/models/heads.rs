@@ -4,13 +4,12 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponseBuilder};
 use orrery_proto::v1::{InvokeReply, InvokeRequest, ModelInput, model_input};
 
-use crate::http::{Call, Failure, Gateway, call};
+use crate::http::{Call, Failure, Gateway, PRIORITY, call};
 
 const CLASSES: &str = "Orrery-Data-Classes";
 const PURPOSE: &str = "Orrery-Purpose";
 const COST_MAX: &str = "Orrery-Cost-Max-Nanos";
 const SESSION: &str = "Orrery-Session";
-const PRIORITY: &str = "Orrery-Priority";
 /// Of requests: what the cache may do. Of answers: what it did.
 const CACHE: &str = "Orrery-Cache";
 

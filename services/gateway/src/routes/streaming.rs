@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Bytes;
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, stream};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{ChatDelta, ChatOutput, InvokeFrame, InvokeReply, invoke_frame};
 use serde::Serialize;
@@ -18,6 +18,8 @@ use crate::models::{self, Collected, ModelStream, Promise};
 
 /// A stream that is silent for so long shows that it is alive, so that nothing between here and the client gives it up.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// Events that go together in one write, about.
+const WRITE_BYTES: usize = 16 << 10;
 
 /// The end of an answer.
 #[derive(Debug)]
@@ -128,25 +130,33 @@ struct Relay<W> {
 
 impl<W: Writer> Relay<W> {
     async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            if let Some(bytes) = self.events.take() {
-                return Some(bytes);
-            }
+        while self.events.0.is_empty() {
             self.collected.as_ref()?;
-            let taken = match tokio::time::timeout(SIGN_OF_LIFE, self.frames.next()).await {
-                Err(_silence) => {
-                    self.writer.alive(&mut self.events);
-                    Ok(())
-                }
-                Ok(Some(Ok(frame))) => self.take(frame),
-                Ok(Some(Err(error))) => Err(error),
-                Ok(None) => Err(ended_early()),
-            };
-            if let Err(error) = taken {
-                self.collected = None;
-                tracing::warn!(%error, "a streamed answer broke off");
-                self.writer.fail(&Failure::from(error), &mut self.events);
+            match tokio::time::timeout(SIGN_OF_LIFE, self.frames.next()).await {
+                Err(_silence) => self.writer.alive(&mut self.events),
+                Ok(next) => self.came(next),
             }
+        }
+        // What has come meanwhile goes along in the same write.
+        while self.collected.is_some()
+            && self.events.0.len() < WRITE_BYTES
+            && let Some(next) = self.frames.next().now_or_never()
+        {
+            self.came(next);
+        }
+        self.events.take()
+    }
+
+    fn came(&mut self, next: Option<Result<InvokeFrame, Error>>) {
+        let taken = match next {
+            Some(Ok(frame)) => self.take(frame),
+            Some(Err(error)) => Err(error),
+            None => Err(ended_early()),
+        };
+        if let Err(error) = taken {
+            self.collected = None;
+            tracing::warn!(%error, "a streamed answer broke off");
+            self.writer.fail(&Failure::from(error), &mut self.events);
         }
     }
 

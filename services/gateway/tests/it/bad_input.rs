@@ -12,6 +12,45 @@ use tokio::net::TcpStream;
 
 use crate::world::{World, answer, assert_error};
 
+/// Connections that never finish their head or their body.
+#[actix_web::test]
+async fn clients_that_dribble_are_hung_up_on_and_hold_up_nobody() {
+    let world = World::start().await;
+    let address = world.base.trim_start_matches("http://").to_owned();
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n", world.admin);
+    let body = format!("{head}Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{{\"mod");
+    let mut sockets = Vec::new();
+    for sent in (0..40).map(|at| if at < 32 { &head } else { &body }) {
+        let mut socket = TcpStream::connect(&address).await.unwrap();
+        socket.write_all(sent.as_bytes()).await.unwrap();
+        sockets.push(socket);
+    }
+    assert_eq!(world.get("/v1/me", &world.admin).await.0, 200);
+    for mut socket in sockets {
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(40), socket.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(closed.is_ok(), "it is still open: {answer}");
+        assert!(["HTTP/1.1 400", "HTTP/1.1 408"].iter().any(|status| answer.starts_with(status)), "{answer}");
+    }
+}
+
+#[actix_web::test]
+async fn compressed_bodies_and_names_that_are_no_names_are_refused() {
+    let world = World::start().await;
+    let chat = |world: &World| world.request(Method::POST, "/v1/chat/completions", &world.admin);
+    let bomb = chat(&world).header("content-type", "application/json").header("content-encoding", "gzip");
+    let (status, refused) = answer(bomb.body(vec![0x1f, 0x8b, 8, 0]).send().await.unwrap()).await;
+    assert_eq!((status, refused["error"]["code"].as_str()), (415, Some("unsupported_media")), "{refused}");
+    let split = json!({"model": "m\r\nSet-Cookie: a=b", "messages": [{"role": "user", "content": "x"}]});
+    let response = chat(&world).json(&split).send().await.unwrap();
+    assert!(response.headers().get("set-cookie").is_none());
+    let many: Vec<_> = (0..10_001).map(|_| json!({"role": "user", "content": ""})).collect();
+    let response = chat(&world).json(&json!({"model": "m", "messages": many})).send().await.unwrap();
+    let (status, refused) = answer(response).await;
+    assert!(status == 413 || status == 400, "{status} {refused}");
+}
+
 /// Sends raw bytes and reads until the server closes, or for a while.
 async fn raw(world: &World, head: &str, body: &[u8]) -> String {
     let mut socket = TcpStream::connect(world.base.trim_start_matches("http://")).await.unwrap();

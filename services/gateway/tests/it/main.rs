@@ -11,6 +11,7 @@ mod identity;
 mod model_players;
 mod openai;
 mod openapi;
+mod overload;
 mod players;
 mod retention;
 mod services;

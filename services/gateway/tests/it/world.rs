@@ -13,6 +13,8 @@ use tempfile::TempDir;
 use crate::players::Players;
 
 pub const UPLOAD_BYTES_MAX: usize = 1024 * 1024;
+/// Of these, 16 are open to calls of priority `normal`, and 10 to `batch`.
+pub const MODEL_CALLS_MAX: usize = 20;
 
 pub struct World {
     pub nats: NatsServer,
@@ -43,7 +45,7 @@ impl World {
         let folder = TempDir::new().unwrap();
         let config = format!(
             "[gateway]\nbootstrap_tenant = \"acme\"\nbootstrap_key_file = {:?}\nupload_bytes_max = {UPLOAD_BYTES_MAX}\n\
-             json_bytes_max = 262144\nparts_max = 8\n",
+             json_bytes_max = 262144\nparts_max = 8\nmodel_calls_max = {MODEL_CALLS_MAX}\n",
             folder.path().join("admin.key")
         );
         std::fs::write(folder.path().join("orrery.toml"), config).unwrap();

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use orrery_errors::{Error, ErrorCode};
+use orrery_errors::Error;
 use orrery_proof::facts::{self, ModelCalled};
 use orrery_proto::v1::{CallRecord, InvokeReply, ModelIdentity, Usage};
 use orrery_routing::catalogue::Model;
-use orrery_routing::decide;
 use orrery_routing::price::Quantities;
 use orrery_types::{Sha256Digest, UnixMillis};
 use prost::Message as _;
 
 use super::attempt::{Run, Taken, amounts};
 use super::course::Tally;
-use super::{Answered, Call, KeptReply, Plan, decision};
+use super::{Answered, Call, KeptReply, decision, meters};
 use crate::DataPlane;
 use crate::budget::Amounts;
 use orrery_providers::Answer;
@@ -41,8 +40,8 @@ impl DataPlane {
             outcome: IN_DOUBT.to_owned(),
             usage: Some(Usage { cost_nanos, ..Usage::default() }),
             attempts,
-            decision_json: decision_json(run.plan)?,
-            decision_digest: decision::decision_digest(&run.plan.decision),
+            decision_json: run.plan.record.clone(),
+            decision_digest: run.plan.digest.clone(),
             charges,
             ..self.record_of(run.call)
         };
@@ -156,13 +155,10 @@ impl DataPlane {
     }
 
     pub(super) fn ended(&self, run: &Run<'_>, tally: &Tally, usage: Usage, end: &End<'_>) -> CallRecord {
-        measure(run.call, tally, &usage, end.outcome);
+        meters::count(run.call, tally, &usage, end.outcome);
         // What began has the decision already.
-        let (decision_json, decision_digest) = if tally.began {
-            Default::default()
-        } else {
-            (decision_json(run.plan).unwrap_or_default(), decision::decision_digest(&run.plan.decision))
-        };
+        let (decision_json, decision_digest) =
+            if tally.began { Default::default() } else { (run.plan.record.clone(), run.plan.digest.clone()) };
         CallRecord {
             model: tally.model.clone(),
             provider: tally.provider.clone(),
@@ -191,10 +187,6 @@ impl DataPlane {
             ..CallRecord::default()
         }
     }
-}
-
-fn decision_json(plan: &Plan) -> Result<String, Error> {
-    decide::record(&plan.inputs, &plan.snapshot.catalogue).map_err(|error| Error::internal(&error))
 }
 
 /// What all attempts used, and how long the call took.
@@ -234,31 +226,6 @@ fn model_called(run: &Run<'_>, tally: &Tally, usage: &Usage, end: &End<'_>) -> M
         latency_ms: usage.duration_ms,
         attempts: tally.attempts,
         outcome: end.outcome.to_owned(),
-    }
-}
-
-/// OpenTelemetry's GenAI metrics; money is our own.
-fn measure(call: &Call, tally: &Tally, usage: &Usage, outcome: &'static str) {
-    let labels = [
-        ("gen_ai.operation.name", call.facts.capability.to_string()),
-        ("gen_ai.provider.name", tally.provider.clone()),
-        ("gen_ai.request.model", tally.model.clone()),
-        ("outcome", outcome.to_owned()),
-    ];
-    let took = Duration::from_millis(usage.duration_ms);
-    metrics::histogram!("gen_ai.client.operation.duration", &labels).record(took.as_secs_f64());
-    metrics::counter!("gen_ai.client.input_tokens", &labels).increment(usage.input_tokens);
-    metrics::counter!("gen_ai.client.output_tokens", &labels).increment(usage.output_tokens);
-    metrics::counter!("orrery.router.cost_nanos", &labels).increment(usage.cost_nanos);
-    if outcome != OK && outcome != ErrorCode::Cancelled.as_str() {
-        tracing::warn!(
-            call.id,
-            task.id = call.task_id,
-            gen_ai.operation.name = call.facts.capability.as_str(),
-            outcome,
-            attempts = tally.attempts,
-            "call failed"
-        );
     }
 }
 

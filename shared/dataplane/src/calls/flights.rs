@@ -86,7 +86,8 @@ where
     F: Future<Output = Result<InvokeReply, Error>> + Send + 'static,
 {
     let left = CancellationToken::new();
-    let running = call(left.clone());
+    // Kilobytes, which would be copied with every layer around them.
+    let running = Box::pin(call(left.clone()));
     let flight = async move {
         let outcome = running.await.map(Arc::new);
         landed();

@@ -9,6 +9,7 @@ mod decision;
 mod ensemble;
 mod flights;
 mod hedge;
+mod meters;
 mod shadow;
 mod stream;
 
@@ -21,7 +22,7 @@ use orrery_cache::Wish;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{CallRecord, Caller, InvokeReply, ModelInput};
 use orrery_providers::Answer;
-use orrery_routing::decide::{Course as Way, Decision, Inputs, decide};
+use orrery_routing::decide::{self, Course as Way, Decision, Inputs};
 use orrery_routing::request::RequestFacts;
 use orrery_types::UnixMillis;
 use tokio_util::sync::CancellationToken;
@@ -95,8 +96,11 @@ struct Answered {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub snapshot: Arc<Snapshot>,
-    pub inputs: Inputs,
     pub decision: Decision,
+    /// What the decision was made from, as it is kept.
+    pub record: String,
+    /// Of the decision as it was made, whatever is done with it.
+    pub digest: String,
 }
 
 impl DataPlane {
@@ -163,8 +167,10 @@ impl DataPlane {
             catalogue_digest: snapshot.catalogue.digest,
             statistics_revision: statistics.revision,
         };
-        let decision = decide(&snapshot.catalogue, &statistics, &inputs);
-        Ok(Plan { snapshot, inputs, decision })
+        let decision = decide::decide(&snapshot.catalogue, &statistics, &inputs);
+        let digest = decision_digest(&decision);
+        let record = decide::record(inputs, &snapshot.catalogue).map_err(|error| Error::internal(&error))?;
+        Ok(Plan { snapshot, decision, record, digest })
     }
 
     /// The reply recorded for the call's key.

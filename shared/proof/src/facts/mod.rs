@@ -13,7 +13,6 @@ mod task;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 pub use access::{ApiKeyCreated, AuthDenied, KnowledgeIngested};
 pub use batch::{BatchChanged, BatchCreated};
@@ -172,5 +171,5 @@ fn read<T: DeserializeOwned>(record: &crate::Record) -> Result<T, FactsError> {
 /// The `facts_json` of a record. Facts are plain data, so writing them cannot fail; should it ever, the text is an
 /// empty object, which the reader of the record then names.
 pub fn to_json<T: Serialize>(facts: &T) -> String {
-    serde_json::to_value(facts).unwrap_or(Value::Object(serde_json::Map::new())).to_string()
+    serde_json::to_string(facts).unwrap_or_else(|_| "{}".to_owned())
 }

@@ -12,7 +12,7 @@ use crate::catalogue::route::{Cascade, Ensemble, LastResort, Retry};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dropped {
-    /// The caller asked for others.
+    /// It is a canary whose share this call is not in.
     NotAsked,
     /// It cannot do it.
     Incapable,

@@ -35,7 +35,8 @@ const SHADOW_DRAWS: u64 = 0x0073_6861_646f_7773;
 /// Decides.
 pub fn decide(catalogue: &Catalogue, statistics: &Statistics, inputs: &Inputs) -> Decision {
     let survey = Survey { catalogue, statistics, inputs, asked: Asked::of(catalogue, &inputs.facts.model) };
-    let mut candidates: Vec<Candidate> = catalogue.models.values().map(|model| survey.candidate(model)).collect();
+    let asked = catalogue.models.values().filter_map(|model| Some((model, survey.asked.seat_of(&model.name)?)));
+    let mut candidates: Vec<Candidate> = asked.map(|(model, seat)| survey.candidate(model, seat)).collect();
     let mut notes = Vec::new();
     let mut draws = Draws::new(inputs.seed ^ STRATEGY_DRAWS);
     for (tier, _) in survey.asked.tiers() {
@@ -86,12 +87,11 @@ impl<'a> Survey<'a> {
         })
     }
 
-    fn applicant(&self, model: &'a Model, seat: Option<Seat>, facts: &RequestFacts) -> Applicant<'a> {
-        let role = seat.map_or(Role::Answers, |seat| seat.role);
-        let route = seat.filter(|_| role == Role::Answers).and_then(|seat| self.asked.route_of(seat.tier));
+    fn applicant(&self, model: &'a Model, seat: Seat, facts: &RequestFacts) -> Applicant<'a> {
+        let route = self.asked.route_of(seat.tier).filter(|_| seat.role == Role::Answers);
         Applicant {
             model,
-            role,
+            role: seat.role,
             route,
             policy: self.inputs.policies.get(&model.name),
             health: self.health(&model.name),
@@ -100,18 +100,16 @@ impl<'a> Survey<'a> {
         }
     }
 
-    fn candidate(&self, model: &'a Model) -> Candidate {
-        let (inputs, seat) = (self.inputs, self.asked.seat_of(&model.name));
-        let combining = self.asked.ensemble().filter(|_| seat.is_some_and(|seat| seat.role == Role::Combines));
+    fn candidate(&self, model: &'a Model, seat: Seat) -> Candidate {
+        let inputs = self.inputs;
+        let combining = self.asked.ensemble().filter(|_| seat.role == Role::Combines);
         let combining = combining.map(|(route, ensemble)| plan::combining(&inputs.facts, route, ensemble));
         let facts = combining.as_ref().unwrap_or(&inputs.facts);
         let applicant = self.applicant(model, seat, facts);
-        let verdict = match seat {
-            None => Err((Dropped::NotAsked, format!("{:?} was asked for", facts.model))),
-            Some(_) => filter::check(&applicant, facts),
+        let (dropped, reason) = match filter::check(&applicant, facts) {
+            Ok(()) => (None, String::new()),
+            Err((dropped, reason)) => (Some(dropped), reason),
         };
-        let (dropped, reason) =
-            verdict.err().map_or((None, String::new()), |(dropped, reason)| (Some(dropped), reason));
         // Policies are named where they decided; a model that cannot do it was not held back by any.
         let decided = matches!(dropped, None | Some(Dropped::Policy));
         Candidate {
@@ -123,9 +121,8 @@ impl<'a> Survey<'a> {
             policies: applicant.policy.filter(|_| decided).map(|answer| answer.policies.clone()).unwrap_or_default(),
             price_likely: price::likely_cost(facts, model, inputs.at),
             price_ceiling: applicant.price_ceiling,
-            // How one does that was not asked for is in no record.
-            latency_ms: seat.map_or(model.latency_ms, |_| self.latency_ms(model)),
-            tier: seat.map_or(0, |seat| seat.tier),
+            latency_ms: self.latency_ms(model),
+            tier: seat.tier,
             group: 0,
             score: 0.0,
             parts: Vec::new(),

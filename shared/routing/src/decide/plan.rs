@@ -86,7 +86,7 @@ impl Survey<'_> {
         };
         let model = self.catalogue.models.get(name).ok_or_else(|| format!("there is no model {name}"))?;
         let facts = combining(&self.inputs.facts, route, ensemble);
-        let applicant = self.applicant(model, Some(Seat { tier: 0, place: 0, role: Role::Combines }), &facts);
+        let applicant = self.applicant(model, Seat { tier: 0, place: 0, role: Role::Combines }, &facts);
         filter::check(&applicant, &facts).map_err(|(_, why)| format!("{name} cannot combine: {why}"))?;
         Ok(Some((name.clone(), applicant.price_ceiling)))
     }
@@ -99,7 +99,7 @@ impl Survey<'_> {
         let first = candidates.iter().find(|it| answers(it))?;
         let model = self.catalogue.models.get(&shadow.model)?;
         let facts = &self.inputs.facts;
-        let applicant = self.applicant(model, Some(Seat { tier: 0, place: 0, role: Role::Shadows }), facts);
+        let applicant = self.applicant(model, Seat { tier: 0, place: 0, role: Role::Shadows }, facts);
         let spent = self.statistics.routes.get(&route.name).map_or(Nanos::ZERO, |it| it.shadow_spent);
         let refused = match filter::check(&applicant, facts) {
             _ if first.model == shadow.model => Some("it answers itself".to_owned()),

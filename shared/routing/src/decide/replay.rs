@@ -32,11 +32,11 @@ pub enum ReplayError {
 }
 
 /// What is kept of a decision: enough to make it again, and nothing that the decision did not read.
-pub fn record(inputs: &Inputs, catalogue: &Catalogue) -> Result<String, serde_json::Error> {
-    let asked = Asked::of(catalogue, &inputs.facts.model);
-    let mut kept = inputs.clone();
-    kept.keep_only(|model| asked.seat_of(model).is_some());
-    serde_json::to_string(&kept)
+pub fn record(mut inputs: Inputs, catalogue: &Catalogue) -> Result<String, serde_json::Error> {
+    let named = inputs.facts.model.clone();
+    let asked = Asked::of(catalogue, &named);
+    inputs.keep_only(|model| asked.seat_of(model).is_some());
+    serde_json::to_string(&inputs)
 }
 
 /// Makes a recorded decision again, from the catalogue and the statistics that the record names.

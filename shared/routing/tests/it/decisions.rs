@@ -118,11 +118,18 @@ fn measured_latency_counts_more_than_the_expected_one() {
 }
 
 #[test]
+fn only_models_that_were_asked_for_are_candidates() {
+    let mut inputs = inputs("fast");
+    inputs.facts.model = "slow".into();
+    let candidates = decide(&catalogue(), &inputs).candidates;
+    assert_eq!(candidates.iter().map(|it| it.model.as_str()).collect::<Vec<_>>(), ["slow"]);
+}
+
+#[test]
 fn every_model_is_listed_with_the_reason_it_was_dropped() {
     type Change = fn(&mut Inputs);
-    let table: [(&str, Change, Dropped, &str); 7] = [
+    let table: [(&str, Change, Dropped, &str); 6] = [
         ("reader", |_| {}, Dropped::Incapable, "cannot chat"),
-        ("quick", |i| i.facts.model = "slow".into(), Dropped::NotAsked, "\"slow\" was asked for"),
         ("quick", |i| i.facts.size.text_bytes = 8000, Dropped::TooLong, "about 2008 tokens do not fit into 999"),
         (
             "quick",

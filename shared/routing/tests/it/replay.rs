@@ -163,7 +163,7 @@ proptest! {
     fn any_recorded_decision_is_made_again(catalogue in catalogues(), statistics in statistics(), chance in chances()) {
         let inputs = inputs(&catalogue, &statistics, chance);
         let made = decide(&catalogue, &statistics, &inputs);
-        let kept = record(&inputs, &catalogue).unwrap();
+        let kept = record(inputs.clone(), &catalogue).unwrap();
         let published: Statistics = serde_json::from_str(&serde_json::to_string(&statistics).unwrap()).unwrap();
         let again = replay(&kept, &catalogue, &published).unwrap();
         // Policies and health of models that were not asked for are in no record; they are told by name alone.
@@ -191,7 +191,7 @@ fn a_record_is_small() {
         .health
         .insert("mid".into(), ModelHealth { in_flight: 3, peak_ewma_ns: Some(1_000_000), ..Default::default() });
     inputs.health.insert("quick".into(), ModelHealth::default());
-    let kept = record(&inputs, &catalogue).unwrap();
+    let kept = record(inputs.clone(), &catalogue).unwrap();
     assert!(kept.len() < 480, "{} bytes: {kept}", kept.len());
     assert!(!kept.contains("new") && !kept.contains("\"quick\":"), "{kept}");
 }
@@ -199,7 +199,7 @@ fn a_record_is_small() {
 #[test]
 fn a_record_names_what_it_was_made_from() {
     let (catalogue, other) = (fixture::with_route(""), fixture::with_route("strategy = \"cheapest\""));
-    let kept = record(&fixture::inputs(&catalogue, "r"), &catalogue).unwrap();
+    let kept = record(fixture::inputs(&catalogue, "r"), &catalogue).unwrap();
     let none = Statistics::default();
     assert!(replay(&kept, &catalogue, &none).is_ok());
     let error = replay(&kept, &other, &none).unwrap_err();

@@ -252,6 +252,6 @@ fn every_candidate_tells_what_its_score_was_made_from() {
         assert_eq!(decision.eligible().count(), 3, "{settings}");
         assert!(decision.eligible().all(|it| !it.parts.is_empty() && !it.reason.is_empty()), "{settings}");
         let lines: BTreeSet<String> = decision.explain().lines().map(str::to_owned).collect();
-        assert_eq!(lines.len(), 4, "{settings}: {lines:?}");
+        assert_eq!(lines.len(), 3, "{settings}: {lines:?}");
     }
 }

@@ -9,24 +9,23 @@ pub mod config;
 pub mod error;
 mod measured;
 mod records;
+mod source;
 mod store;
 mod window;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_dataplane::{
-    Authority, Budgets, Caches, CallLog, DataPlane, Life, Recorder, Replies, Snapshot, notices, ship,
-};
-use orrery_providers::{LocalSecrets, Setup};
+use orrery_dataplane::{Authority, Budgets, Caches, CallLog, DataPlane, Life, Recorder, Replies, notices, ship};
 use orrery_routing::catalogue_file;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
+use orrery_vault::KeySource;
 
 use crate::authority::LedgerAuthority;
 use crate::config::RouterConfig;
 use crate::error::StartError;
 use crate::measured::Measured;
+use crate::source::Source;
 use crate::store::Ledger;
 
 /// What the calls of the bus are answered from.
@@ -36,8 +35,7 @@ struct Router {
     authority: Arc<LedgerAuthority>,
     ledger: Ledger,
     measured: Arc<Measured>,
-    /// Their texts, to be published.
-    policies: BTreeMap<String, String>,
+    source: Source,
 }
 
 /// Reads catalogue and policies, opens the ledger and the call log, and gives the actor tree.
@@ -59,10 +57,10 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         "catalogue and policies read"
     );
     let bus = context.bus.clone();
-    let setup = Setup { bus: bus.clone(), secrets: Arc::new(LocalSecrets) };
+    let source = Source::new(bus.clone(), ledger.clone(), KeySource::of(&context.config), texts);
     let catalogue_json = catalogue_file::to_json(&catalogue)?;
     ledger.keep_catalogue(catalogue.digest.to_string(), catalogue_json).await?;
-    let snapshot = Snapshot::new(catalogue, policies, &setup, None)?;
+    let snapshot = source.first(catalogue, Arc::new(policies)).await?;
 
     let folder = context.config.paths.data.join("router-calls");
     let life =
@@ -77,8 +75,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
     let redis_url = context.config.redis_url.as_deref();
     let caches = redis_url.map(|url| Caches::open(url, &bus)).transpose()?;
     let plane = DataPlane::new(snapshot, budgets.clone(), recorder, Some(replies), caches);
-    let router =
-        Arc::new(Router { plane, authority: ledger_authority, ledger: ledger.clone(), measured, policies: texts });
+    let router = Arc::new(Router { plane, authority: ledger_authority, ledger: ledger.clone(), measured, source });
     Ok(SupervisorSpec::new("router")
         .strategy(Strategy::OneForOne)
         .child(ledger.pump().task(&bus))

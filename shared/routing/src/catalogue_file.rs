@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use orrery_types::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{CacheSettings, Capability, Catalogue, Location, Model, Price, Provider, Route};
+use crate::catalogue::{
+    CacheSettings, Capability, Catalogue, Location, Model, Price, Provider, Route, SecretRef, is_secret_name,
+};
 
 mod routes;
 
@@ -109,6 +111,14 @@ fn by_name<T>(
 
 fn check_provider(provider: &Provider, faults: &mut Vec<String>) {
     let name = &provider.name;
+    for reference in provider.secret_refs() {
+        match reference {
+            SecretRef::Store(secret) if !is_secret_name(secret) => faults.push(format!(
+                "provider {name:?}: no secret can be named {secret:?}; use 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'"
+            )),
+            _ => {}
+        }
+    }
     match provider.base_url.as_deref() {
         None => {}
         Some(url) if !(url.starts_with("https://") || url.starts_with("http://")) => {

@@ -15,6 +15,7 @@ mod reading;
 pub mod retention;
 mod review_view;
 pub mod reviews;
+pub mod secrets;
 pub mod spend;
 mod streaming;
 pub mod system;

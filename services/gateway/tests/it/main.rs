@@ -13,6 +13,7 @@ mod openai;
 mod openapi;
 mod players;
 mod retention;
+mod secrets;
 mod services;
 mod tasks;
 mod world;

@@ -1,5 +1,5 @@
-//! Publishes what calls are decided by, for processes that make calls by themselves: catalogue and policies, and every second
-//! what was measured, if it has changed. Statistics are kept before anyone decides by them, so that every decision can be
+//! Publishes what calls are decided by, for processes that make calls by themselves: catalogue, policies and sealed secrets as
+//! soon as they change, and every second what was measured, if it has changed. Statistics are kept before anyone decides by them, so that every decision can be
 //! made again.
 
 use std::collections::BTreeSet;
@@ -47,6 +47,7 @@ pub fn publisher(bus: &Bus, router: &Arc<Router>) -> TaskSpec {
                 };
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
+                    () = router.source.changes() => {}
                     () = task.draining() => return Ok::<(), Error>(()),
                 }
             }
@@ -56,12 +57,17 @@ pub fn publisher(bus: &Bus, router: &Arc<Router>) -> TaskSpec {
 
 /// Says whether the snapshot was published.
 async fn step(bus: &Bus, router: &Router, due: bool) -> Result<bool, Error> {
+    // Another router may have changed the secrets; what cannot be looked at now stays as it is.
+    if let Err(error) = router.source.refresh(&router.plane).await {
+        tracing::warn!(%error, "secrets cannot be looked at now");
+    }
     let changed = measure(router).await?;
-    if due || !changed.is_empty() {
+    let publishes = router.source.take_changed() || due || !changed.is_empty();
+    if publishes {
         publish(bus, router).await?;
     }
     tell(bus, router, &changed).await?;
-    Ok(due || !changed.is_empty())
+    Ok(publishes)
 }
 
 /// Goes on with what was measured. Returns the models of which something else is known than before.
@@ -124,9 +130,17 @@ fn gauges(model: &str, spans: &Spans) {
 async fn publish(bus: &Bus, router: &Router) -> Result<(), Error> {
     let snapshot = router.plane.snapshot();
     let catalogue_json = catalogue_file::to_json(&snapshot.catalogue).map_err(|error| Error::internal(&error))?;
-    let policies = router.policies.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+    let policies = router.source.policies.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+    let without_key = snapshot.without_key().iter().map(|(name, error)| (name.clone(), error.to_string())).collect();
     let statistics_json =
         serde_json::to_string(snapshot.statistics().as_ref()).map_err(|error| Error::internal(&error))?;
-    let published = RoutingSnapshot { revision: UnixMillis::now().0, catalogue_json, policies, statistics_json };
+    let published = RoutingSnapshot {
+        revision: UnixMillis::now().0,
+        catalogue_json,
+        policies,
+        statistics_json,
+        secrets: router.source.wanted(),
+        without_key,
+    };
     bus.put_snapshot(subjects::SNAPSHOT_ROUTING, published.encode_to_vec()).await
 }

@@ -5,5 +5,6 @@ mod convert;
 mod decisions;
 mod holders;
 mod inbound;
+mod secrets;
 
 pub use inbound::server;

@@ -26,10 +26,11 @@ pub struct System {
     /// Connected as the gateway, which may call the router.
     pub bus: Bus,
     pub router: Process,
-    folder: TempDir,
+    /// Its data, its log and its configuration.
+    pub folder: TempDir,
     pub database_url: String,
     _inference: RunningServer,
-    _postgres: Option<PostgresServer>,
+    pub postgres: Option<PostgresServer>,
 }
 
 /// Two local models and, where a server is given, one external model that is cheaper, faster and first in every route.
@@ -105,8 +106,7 @@ impl System {
         let sqlite = format!("sqlite://{}", folder.path().join("router.db").display());
         let database_url = postgres.as_ref().map_or(sqlite, PostgresServer::url);
         let router = launch(&nats, &redis, folder.path().into(), &database_url);
-        let system =
-            Self { nats, redis, model, bus, router, folder, database_url, _inference: inference, _postgres: postgres };
+        let system = Self { nats, redis, model, bus, router, folder, database_url, _inference: inference, postgres };
         system.ready().await;
         system
     }

@@ -2394,6 +2394,38 @@ pub struct SecretInfo {
     pub providers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CatalogueRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+/// How the catalogue stands that calls are decided by.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CatalogueReply {
+    #[prost(string, tag = "1")]
+    pub digest: ::prost::alloc::string::String,
+    /// in this router
+    #[prost(uint64, tag = "2")]
+    pub since_ms: u64,
+    /// empty: the one that comes with Orrery
+    #[prost(string, tag = "3")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub models: u64,
+    #[prost(uint64, tag = "5")]
+    pub routes: u64,
+    /// of the changed file that was refused; empty: none was
+    #[prost(string, tag = "6")]
+    pub fault: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "7")]
+    pub refused_at_ms: u64,
+    /// providers that lack a secret, and what to do
+    #[prost(map = "string, string", tag = "8")]
+    pub without_key: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListSecretsRequest {
     #[prost(message, optional, tag = "1")]
     pub caller: ::core::option::Option<Caller>,

@@ -5,6 +5,7 @@
 mod actors;
 mod authority;
 mod bus;
+mod catalogue;
 pub mod config;
 pub mod error;
 mod measured;
@@ -16,7 +17,6 @@ mod window;
 use std::sync::Arc;
 
 use orrery_dataplane::{Authority, Budgets, Caches, CallLog, DataPlane, Life, Recorder, Replies, notices, ship};
-use orrery_routing::catalogue_file;
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
 use orrery_vault::KeySource;
@@ -45,22 +45,10 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
 
 async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError> {
     let settings: RouterConfig = context.config.section()?;
-    let catalogue = settings.read_catalogue()?;
-    let texts = settings.read_policy_texts()?;
-    let policies = orrery_policy::Bundle::parse(&texts)?;
     let ledger = Ledger::open(&context.config.database_url).await?;
-    tracing::info!(
-        catalogue.digest = %catalogue.digest,
-        catalogue.models = catalogue.models.len(),
-        policy.digest = %policies.digest(),
-        policy.ids = ?policies.ids(),
-        "catalogue and policies read"
-    );
     let bus = context.bus.clone();
-    let source = Source::new(bus.clone(), ledger.clone(), KeySource::of(&context.config), texts);
-    let catalogue_json = catalogue_file::to_json(&catalogue)?;
-    ledger.keep_catalogue(catalogue.digest.to_string(), catalogue_json).await?;
-    let snapshot = source.first(catalogue, Arc::new(policies)).await?;
+    let keys = KeySource::of(&context.config);
+    let (source, snapshot) = Source::open(bus.clone(), ledger.clone(), keys, &settings).await?;
 
     let folder = context.config.paths.data.join("router-calls");
     let life =

@@ -1,8 +1,9 @@
-//! What calls are decided by, read anew when something of it has changed: now the secrets of providers.
+//! What calls are decided by, read anew when something of it has changed: the file of the catalogue, and providers' secrets.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use orrery_bus::Bus;
 use orrery_dataplane::{DataPlane, Snapshot, SnapshotError};
@@ -11,10 +12,15 @@ use orrery_policy::Bundle;
 use orrery_proto::v1::SealedSecret;
 use orrery_providers::{Setup, StoredSecrets};
 use orrery_routing::catalogue::Catalogue;
+use orrery_routing::catalogue_file;
+use orrery_types::UnixMillis;
 use orrery_vault::KeySource;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::catalogue::{CatalogueFile, Look};
+use crate::config::RouterConfig;
+use crate::error::StartError;
 use crate::store::{Ledger, StoredSecret};
 
 /// Reads snapshots. One for each process.
@@ -26,75 +32,184 @@ pub struct Source {
     pub keys: KeySource,
     /// The policies' texts, by file name, to be published.
     pub policies: BTreeMap<String, String>,
-    /// The rows by which providers were made last. One refresh at a time.
-    rows: tokio::sync::Mutex<Vec<StoredSecret>>,
-    wanted: Mutex<Vec<SealedSecret>>,
+    /// One refresh at a time.
+    read: tokio::sync::Mutex<Read>,
+    told: Mutex<Told>,
     changed: AtomicBool,
     wake: Notify,
 }
 
+/// What the present snapshot was read from.
+#[derive(Debug)]
+struct Read {
+    file: CatalogueFile,
+    rows: Vec<StoredSecret>,
+}
+
+/// What others are told of it.
+#[derive(Debug, Default)]
+struct Told {
+    wanted: Vec<SealedSecret>,
+    standing: Standing,
+}
+
+/// How the catalogue stands.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// Its file; none for the one that is compiled in.
+    pub path: Option<String>,
+    /// Since when the present one holds, in this process.
+    pub since: UnixMillis,
+    /// The changed one that does not hold, while it lies there.
+    pub refused: Option<Refused>,
+}
+
+/// A changed catalogue that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// When it was refused.
+    pub at: UnixMillis,
+    /// What is wrong with it and where, and the remedy.
+    pub fault: String,
+}
+
 impl Source {
-    /// Reads from these.
-    pub fn new(bus: Bus, ledger: Ledger, keys: KeySource, policies: BTreeMap<String, String>) -> Self {
-        let (rows, wanted, changed, wake) = Default::default();
-        Self { bus, ledger, keys, policies, rows, wanted, changed, wake }
-    }
-
-    /// The snapshot to begin with.
-    pub async fn first(
-        &self,
-        catalogue: Catalogue,
-        policies: Arc<Bundle>,
-    ) -> Result<Snapshot, crate::error::StartError> {
-        let rows = self.ledger.secrets().await?;
-        let snapshot = self.read(&rows, catalogue, policies, None)?;
+    /// With the snapshot to begin with. Blocks on the file system.
+    pub async fn open(
+        bus: Bus,
+        ledger: Ledger,
+        keys: KeySource,
+        settings: &RouterConfig,
+    ) -> Result<(Self, Snapshot), StartError> {
+        let (catalogue, file) = CatalogueFile::open(settings)?;
+        let texts = settings.read_policy_texts()?;
+        let policies = Bundle::parse(&texts)?;
+        tracing::info!(
+            catalogue.digest = %catalogue.digest,
+            catalogue.models = catalogue.models.len(),
+            policy.digest = %policies.digest(),
+            policy.ids = ?policies.ids(),
+            "catalogue and policies read"
+        );
+        let rows = ledger.secrets().await?;
+        let standing = Standing { path: file.path(), since: UnixMillis::now(), refused: None };
+        let read = tokio::sync::Mutex::new(Read { file, rows: rows.clone() });
+        let told = Mutex::new(Told { standing, ..Told::default() });
+        let (changed, wake) = Default::default();
+        let source = Self { bus, ledger, keys, policies: texts, read, told, changed, wake };
+        source.keep(&catalogue).await?;
+        let (snapshot, wanted) = source.make(&rows, catalogue, Arc::new(policies), None)?;
+        source.told.lock().wanted = wanted;
         tell(&snapshot, None);
-        *self.rows.lock().await = rows;
-        Ok(snapshot)
+        Ok((source, snapshot))
     }
 
-    fn read(
+    fn make(
         &self,
         rows: &[StoredSecret],
         catalogue: Catalogue,
         policies: Arc<Bundle>,
         before: Option<&Snapshot>,
-    ) -> Result<Snapshot, SnapshotError> {
+    ) -> Result<(Snapshot, Vec<SealedSecret>), SnapshotError> {
         let named = catalogue.stored_secrets();
         let wanted = rows.iter().filter(|row| named.contains_key(row.name.as_str()));
         let wanted: Vec<SealedSecret> = wanted.map(sealed).collect();
         let secrets = Arc::new(StoredSecrets::new(wanted.clone(), &self.keys));
         let snapshot = Snapshot::new(catalogue, policies, &Setup { bus: self.bus.clone(), secrets }, before)?;
-        *self.wanted.lock() = wanted;
-        Ok(snapshot)
+        Ok((snapshot, wanted))
     }
 
-    /// Goes on with what has changed since the last look. Calls under way end by what they began with. Providers that lack
-    /// something are tried again each time.
-    pub async fn refresh(&self, plane: &DataPlane) -> Result<(), Error> {
-        let mut rows = self.rows.lock().await;
+    /// Keeps a catalogue before anyone decides by it, so that every decision can be made again.
+    async fn keep(&self, catalogue: &Catalogue) -> Result<(), Error> {
+        let json = catalogue_file::to_json(catalogue).map_err(|error| Error::internal(&error))?;
+        Ok(self.ledger.keep_catalogue(catalogue.digest.to_string(), json).await?)
+    }
+
+    /// Goes on with what has changed since the last look. Calls under way end by what they began with. A catalogue that does
+    /// not hold changes nothing; providers that lack something are tried again each time. `at_once` takes a changed file as
+    /// it is, otherwise it is given the time until the next look to be written.
+    pub async fn refresh(&self, plane: &DataPlane, at_once: bool) -> Result<(), Error> {
+        let mut read = self.read.lock().await;
         let (present, now) = (plane.snapshot(), self.ledger.secrets().await?);
-        if now == *rows && present.without_key().is_empty() {
+        let catalogue = match read.file.look(Instant::now(), at_once).await {
+            Look::Same => None,
+            Look::Changed(catalogue) => Some(*catalogue),
+            Look::Bad(fault) => {
+                self.refuse(fault);
+                None
+            }
+        };
+        let (reread, resealed) = (catalogue.is_some(), now != read.rows);
+        if !reread && !resealed && present.without_key().is_empty() {
             return Ok(());
         }
-        let read = self.read(&now, present.catalogue.clone(), present.policies.clone(), Some(&present));
-        let read = read.map_err(|error| Error::internal(&error))?;
-        let resealed = now != *rows;
-        *rows = now;
-        if !read.is_as(&present) {
-            tell(&read, Some(&present));
-            plane.publish(read);
-        } else if !resealed {
+        let catalogue = catalogue.unwrap_or_else(|| present.catalogue.clone());
+        let (made, wanted) = match self.make(&now, catalogue, present.policies.clone(), Some(&present)) {
+            Ok(made) => made,
+            Err(error) if reread => {
+                self.refuse(error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(Error::internal(&error)),
+        };
+        if reread {
+            if let Err(error) = self.keep(&made.catalogue).await {
+                read.file.judge_again();
+                return Err(error);
+            }
+            self.taken(&made, &present);
+        }
+        read.rows = now;
+        let same = made.is_as(&present);
+        if same && !resealed {
             return Ok(());
+        }
+        self.told.lock().wanted = wanted;
+        if !same {
+            tell(&made, Some(&present));
+            plane.publish(made);
         }
         self.changed.store(true, Ordering::Release);
         self.wake.notify_one();
         Ok(())
     }
 
+    fn refuse(&self, fault: String) {
+        let mut told = self.told.lock();
+        let file = told.standing.path.as_deref().unwrap_or_default();
+        tracing::error!(
+            catalogue.file = file,
+            fault,
+            "the changed catalogue is refused and the one before holds; mend the file"
+        );
+        count("refused", 1.0);
+        told.standing.refused = Some(Refused { at: UnixMillis::now(), fault });
+    }
+
+    fn taken(&self, made: &Snapshot, present: &Snapshot) {
+        let mut told = self.told.lock();
+        told.standing.refused = None;
+        count("taken", 0.0);
+        if made.catalogue.digest == present.catalogue.digest {
+            return;
+        }
+        told.standing.since = UnixMillis::now();
+        tracing::info!(
+            catalogue.digest = %made.catalogue.digest,
+            catalogue.before = %present.catalogue.digest,
+            catalogue.models = made.catalogue.models.len(),
+            "the catalogue has changed"
+        );
+    }
+
+    /// How the catalogue stands.
+    pub fn standing(&self) -> Standing {
+        self.told.lock().standing.clone()
+    }
+
     /// The secrets that providers want, as they are published.
     pub fn wanted(&self) -> Vec<SealedSecret> {
-        self.wanted.lock().clone()
+        self.told.lock().wanted.clone()
     }
 
     /// Whether something has changed since this was asked last.
@@ -106,6 +221,11 @@ impl Source {
     pub async fn changes(&self) {
         self.wake.notified().await;
     }
+}
+
+fn count(outcome: &'static str, refused: f64) {
+    metrics::counter!("orrery.router.catalogue.reloads", "outcome" => outcome).increment(1);
+    metrics::gauge!("orrery.router.catalogue.refused").set(refused);
 }
 
 fn sealed(row: &StoredSecret) -> SealedSecret {

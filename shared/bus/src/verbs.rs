@@ -135,6 +135,8 @@ calls!(router {
     Verb STATS "stats" (ModelStatsRequest) -> ModelStatsReply;
     /// A decision, made again from its record.
     Verb DECISION "decision" (ReplayDecisionRequest) -> ReplayDecisionReply;
+    /// How the catalogue stands.
+    Verb CATALOGUE "catalogue" (CatalogueRequest) -> CatalogueReply;
     /// The secrets of providers, without their values.
     Verb SECRETS "secrets" (ListSecretsRequest) -> ListSecretsReply;
     /// Sets a secret.

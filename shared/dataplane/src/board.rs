@@ -106,10 +106,17 @@ impl Permit {
 }
 
 impl Board {
-    /// For a catalogue, of whose providers some lack a secret. Models that were there before keep what is known of them,
-    /// the others are unmeasured and healthy.
-    pub fn new(catalogue: &Catalogue, without_key: &BTreeMap<String, SecretError>, before: Option<&Self>) -> Self {
-        let cell = |name: &String| before.and_then(|before| before.cells.get(name)).cloned().unwrap_or_default();
+    /// For a catalogue, of whose providers some lack a secret. Models that are asked for in the same place as before keep what
+    /// is known of them, the others are unmeasured and healthy.
+    pub fn new(
+        catalogue: &Catalogue,
+        without_key: &BTreeMap<String, SecretError>,
+        before: Option<(&Catalogue, &Self)>,
+    ) -> Self {
+        let cell = |name: &String| {
+            let known = before.filter(|(before, _)| is_in_same_place(name, before, catalogue));
+            known.and_then(|(_, board)| board.cells.get(name)).cloned().unwrap_or_default()
+        };
         let closed = catalogue.models.values().filter_map(|model| {
             let error = without_key.get(&model.provider)?;
             Some((model.name.clone(), format!("its provider {:?} has no key: {error}", model.provider)))
@@ -202,6 +209,15 @@ impl Cell {
             quota,
         }
     }
+}
+
+/// Whether a model of two catalogues is the same one of the same provider.
+fn is_in_same_place(name: &str, before: &Catalogue, now: &Catalogue) -> bool {
+    let place = |catalogue: &Catalogue| {
+        let model = catalogue.models.get(name)?;
+        Some((model.upstream().to_owned(), catalogue.provider_of(model)?.clone()))
+    };
+    place(before) == place(now)
 }
 
 fn tell(model: &str, before: Admission, after: Admission) {

@@ -60,7 +60,8 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> Result<Self, SnapshotError> {
         let providers = Registry::new(&catalogue, setup, before.map(|before| &before.providers))?;
-        let board = Board::new(&catalogue, providers.without_key(), before.map(|before| &before.board));
+        let board =
+            Board::new(&catalogue, providers.without_key(), before.map(|before| (&before.catalogue, &before.board)));
         let statistics = ArcSwap::new(before.map(Self::statistics).unwrap_or_default());
         Ok(Self { verdicts: Verdicts::default(), providers, board, catalogue, policies, statistics })
     }

@@ -10,6 +10,7 @@ use crate::catalogue::{
     CacheSettings, Capability, Catalogue, Location, Model, Price, Provider, Route, SecretRef, is_secret_name,
 };
 
+mod lines;
 mod routes;
 
 /// Names that callers use to leave the choice to the router.
@@ -44,9 +45,15 @@ struct File {
     cache: CacheSettings,
 }
 
-/// Parses and checks.
+/// Parses and checks. Faults name the lines of the entries that have them.
 pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
-    check(toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?)
+    let file = toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?;
+    check(file).map_err(|error| match error {
+        CatalogueError::Faults(faults) => {
+            CatalogueError::Faults(faults.into_iter().map(|fault| lines::located(text, fault)).collect())
+        }
+        other => other,
+    })
 }
 
 /// Parses and checks what [`to_json`] writes.

@@ -70,6 +70,7 @@ table! {
         POST Of(&[Operator]) => routes::identity::create_tenant;
         GET Of(&[Operator]) => routes::identity::list_tenants;
     }
+    "/v1/admin/catalogue" { GET Of(&[Admin, Operator]) => routes::catalogue::get; }
     "/v1/admin/secrets" { GET Of(&[Operator]) => routes::secrets::list; }
     "/v1/admin/secrets/{name}" {
         PUT Of(&[Operator]) => routes::secrets::set;

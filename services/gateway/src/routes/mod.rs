@@ -4,6 +4,7 @@ pub mod anthropic;
 pub mod audit;
 mod batch_view;
 pub mod batches;
+pub mod catalogue;
 pub mod control;
 pub mod decisions;
 pub mod identity;

@@ -49,6 +49,11 @@ async fn router(world: &World, sent: &Arc<Mutex<Vec<SetSecretRequest>>>) -> Runn
             let (key_id, resealed) = ("0123".to_owned(), vec!["openai".to_owned()]);
             Ok(ResealSecretsReply { key_id, resealed, unopened: Vec::new() })
         });
+    let server = server.handle(verbs::router::CATALOGUE, LIMIT, |_, _: CatalogueRequest| async move {
+        let without_key = [("cloud".to_owned(), "no secret".to_owned())].into();
+        let fault = "line 7: model \"m\"".to_owned();
+        Ok(CatalogueReply { digest: "sha256:1".into(), models: 2, fault, without_key, ..CatalogueReply::default() })
+    });
     server.start().await.unwrap()
 }
 
@@ -87,6 +92,12 @@ async fn a_secret_is_sealed_before_it_leaves() {
     let (_, resealed) = world.post("/v1/admin/reseal", &world.admin, &json!({})).await;
     assert_eq!(resealed, json!({ "key_id": "0123", "resealed": ["openai"], "unopened": [] }));
 
+    let (_, catalogue) = world.get("/v1/admin/catalogue", &world.admin).await;
+    assert_eq!(
+        (&catalogue["fault"], &catalogue["without_key"]["cloud"]),
+        (&json!("line 7: model \"m\""), &json!("no secret"))
+    );
+
     // Bodies that are refused are told of in words that hold nothing of them.
     let bad = [
         format!("\"{VALUE}\""),
@@ -103,6 +114,7 @@ async fn a_secret_is_sealed_before_it_leaves() {
         let key = world.key(role, &[role]).await;
         assert_error(&put(&world, &key, &body).await, "forbidden");
         assert_error(&world.get("/v1/admin/secrets", &key).await, "forbidden");
+        assert_eq!(world.get("/v1/admin/catalogue", &key).await.0, if role == "admin" { 200 } else { 403 });
     }
     for entry in std::fs::read_dir(world.folder.path()).unwrap() {
         let path = entry.unwrap().path();

@@ -1,5 +1,5 @@
 //! Publishes what calls are decided by, for processes that make calls by themselves: catalogue, policies and sealed secrets as
-//! soon as they change, and every second what was measured, if it has changed. Statistics are kept before anyone decides by them, so that every decision can be
+//! soon as they change, which it looks for, and every second what was measured, if it has changed. Statistics are kept before anyone decides by them, so that every decision can be
 //! made again.
 
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use orrery_routing::statistics::Statistics;
 use orrery_supervise::TaskSpec;
 use orrery_types::UnixMillis;
 use prost::Message as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Router;
 use crate::measured::Spans;
@@ -31,10 +32,11 @@ pub fn publisher(bus: &Bus, router: &Arc<Router>) -> TaskSpec {
     TaskSpec::new("publisher", move |task| {
         let (bus, router) = (bus.clone(), router.clone());
         async move {
-            let mut published: Option<Instant> = None;
+            let (mut published, mut at_once): (Option<Instant>, bool) = (None, false);
+            let mut hangups = signal(SignalKind::hangup()).map_err(|error| Error::internal(&error))?;
             loop {
                 let due = published.is_none_or(|at| at.elapsed() >= AGAIN);
-                let pause = match step(&bus, &router, due).await {
+                let pause = match step(&bus, &router, due, at_once).await {
                     Ok(done) => {
                         published = if done { Some(Instant::now()) } else { published };
                         PERIOD
@@ -45,21 +47,23 @@ pub fn publisher(bus: &Bus, router: &Arc<Router>) -> TaskSpec {
                         RETRY
                     }
                 };
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = router.source.changes() => {}
+                at_once = tokio::select! {
+                    () = tokio::time::sleep(pause) => false,
+                    () = router.source.changes() => false,
+                    // Whoever sends it has written the file.
+                    _hangup = hangups.recv() => true,
                     () = task.draining() => return Ok::<(), Error>(()),
-                }
+                };
             }
         }
     })
 }
 
 /// Says whether the snapshot was published.
-async fn step(bus: &Bus, router: &Router, due: bool) -> Result<bool, Error> {
-    // Another router may have changed the secrets; what cannot be looked at now stays as it is.
-    if let Err(error) = router.source.refresh(&router.plane).await {
-        tracing::warn!(%error, "secrets cannot be looked at now");
+async fn step(bus: &Bus, router: &Router, due: bool, at_once: bool) -> Result<bool, Error> {
+    // What cannot be looked at now stays as it is.
+    if let Err(error) = router.source.refresh(&router.plane, at_once).await {
+        tracing::warn!(%error, "the catalogue and secrets cannot be looked at now");
     }
     let changed = measure(router).await?;
     let publishes = router.source.take_changed() || due || !changed.is_empty();

@@ -65,7 +65,7 @@ pub(super) async fn set(router: Arc<Router>, request: SetSecretRequest) -> Resul
     };
     let set = router.ledger.set_secret(change, SECRETS_MAX, seal, record).await.map_err(refused)?;
     tracing::info!(secret.name = name, secret.version = set.version, secret.set_by = set.set_by, "secret set");
-    router.source.refresh(&router.plane).await?;
+    router.source.refresh(&router.plane, false).await?;
     Ok(SetSecretReply { secret: Some(info(&router.plane.snapshot().catalogue, set)) })
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn remove(router: Arc<Router>, request: RemoveSecretRequest) ->
         return Err(Error::new(ErrorCode::NotFound, format!("there is no secret {:?}; list them", request.name)));
     };
     tracing::info!(secret.name = removed.name, secret.removed_by = by, "secret removed");
-    router.source.refresh(&router.plane).await?;
+    router.source.refresh(&router.plane, false).await?;
     Ok(RemoveSecretReply { secret: Some(info(&router.plane.snapshot().catalogue, removed)) })
 }
 
@@ -109,7 +109,7 @@ pub(super) async fn reseal(router: Arc<Router>, request: ResealSecretsRequest) -
     };
     let resealed = router.ledger.reseal(envelopes, record).await.map_err(refused)?;
     tracing::info!(secrets.resealed = resealed.len(), secrets.unopened = unopened.len(), "secrets sealed anew");
-    router.source.refresh(&router.plane).await?;
+    router.source.refresh(&router.plane, false).await?;
     Ok(ResealSecretsReply { key_id, resealed, unopened })
 }
 

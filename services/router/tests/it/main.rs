@@ -7,6 +7,7 @@ mod calls;
 mod catalogue;
 mod execution;
 mod policies;
+mod reload;
 mod secrets;
 mod statistics;
 mod streams;

@@ -163,6 +163,7 @@ async fn rotated_while_calls_run(postgres: Option<PostgresServer>) {
         under_way.next().await.expect("the call under way was ended").expect("the call under way was disturbed");
     }
     drop(under_way);
+    let log = system.router.log();
     system.crash_router().await;
     assert_eq!(key_of_a_call(&system, &cloud).await, format!("Bearer {SECOND}"));
     cloud.becomes(Script::Refuses(401, vec![], format!("{{\"error\": \"{SECOND} is no key of ours\"}}")));
@@ -178,8 +179,20 @@ async fn rotated_while_calls_run(postgres: Option<PostgresServer>) {
         }
     };
     let mut places = vec![("the bucket", published.to_vec())];
+    places.push(("the log", log.into_bytes()));
     places.push(("an error", format!("{refused} {refused:?}").into_bytes()));
-    places.push(("the audit log", format!("{:?}", system.audited(2).await).into_bytes()));
+    let mut records = Vec::new();
+    system
+        .records(|record| {
+            records.push(record);
+            records.iter().filter(|record| record.kind == "secret.set").count() == 2
+                && records.iter().any(|record| record.kind.ends_with(".called"))
+        })
+        .await;
+    let facts = records.iter().rfind(|record| record.kind == "secret.set").unwrap().facts_json.clone();
+    let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
+    assert_eq!(facts, serde_json::json!({ "name": NAME, "version": 2, "by": "acme/ana" }));
+    places.push(("the audit log", format!("{records:?}").into_bytes()));
     let postgres = system.postgres.as_ref().map(|postgres| postgres.tables().parent().unwrap().to_owned());
     for (path, bytes) in files(postgres.iter().map(PathBuf::as_path).chain([system.folder.path()])) {
         let (name, of_postgres) = (path.file_name().unwrap(), postgres.as_ref().is_some_and(|it| path.starts_with(it)));
@@ -195,7 +208,7 @@ async fn rotated_while_calls_run(postgres: Option<PostgresServer>) {
             assert!(!has(bytes, value), "{place} has the value: {}", String::from_utf8_lossy(bytes));
         }
     }
-    for looked_at in ["the bucket", "the log", "the database"] {
+    for looked_at in ["the bucket", "the audit log", "the log", "the database"] {
         let of_secret = places.iter().any(|(place, bytes)| *place == looked_at && has(bytes, NAME));
         assert!(of_secret, "{looked_at} was not looked at");
     }

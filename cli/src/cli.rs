@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    audit, batch, demo, eval, key, knowledge, model, retention, review, spend, status, task, up, workflow,
+    audit, batch, demo, eval, key, knowledge, model, retention, review, secret, spend, status, task, up, workflow,
 };
 
 /// Orrery: a multi-modal AI operating system.
@@ -76,6 +76,9 @@ pub enum Command {
     /// Create, list and revoke API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Set, list and remove the secrets of models' providers.
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// Run a workflow over packets with known truth and score it.
     Eval(eval::EvalArgs),
 }

@@ -2352,6 +2352,133 @@ pub struct RoutingSnapshot {
     >,
     #[prost(string, tag = "4")]
     pub statistics_json: ::prost::alloc::string::String,
+    /// those of the store that providers are to have
+    #[prost(message, repeated, tag = "5")]
+    pub secrets: ::prost::alloc::vec::Vec<SealedSecret>,
+    /// providers that the router cannot set up for lack of a secret, and why
+    #[prost(map = "string, string", tag = "6")]
+    pub without_key: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// A secret as it is stored: only processes with the sealing key can open it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SealedSecret {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// counts up with each value, also over removals
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+/// What there is to know of a secret, beside its value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SecretInfo {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// 0: it is not there, and providers want it
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    /// of the key that seals it
+    #[prost(string, tag = "3")]
+    pub key_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub set_at_ms: u64,
+    /// <tenant>/<principal>
+    #[prost(string, tag = "5")]
+    pub set_by: ::prost::alloc::string::String,
+    /// whose entries in the catalogue name it
+    #[prost(string, repeated, tag = "6")]
+    pub providers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CatalogueRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+/// How the catalogue stands that calls are decided by.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CatalogueReply {
+    #[prost(string, tag = "1")]
+    pub digest: ::prost::alloc::string::String,
+    /// in this router
+    #[prost(uint64, tag = "2")]
+    pub since_ms: u64,
+    /// empty: the one that comes with Orrery
+    #[prost(string, tag = "3")]
+    pub file: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub models: u64,
+    #[prost(uint64, tag = "5")]
+    pub routes: u64,
+    /// of the changed file that was refused; empty: none was
+    #[prost(string, tag = "6")]
+    pub fault: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "7")]
+    pub refused_at_ms: u64,
+    /// providers that lack a secret, and what to do
+    #[prost(map = "string, string", tag = "8")]
+    pub without_key: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSecretsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSecretsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub secrets: ::prost::alloc::vec::Vec<SecretInfo>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSecretRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// the value, sealed by the sender for its way here
+    #[prost(bytes = "vec", tag = "3")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetSecretReply {
+    #[prost(message, optional, tag = "1")]
+    pub secret: ::core::option::Option<SecretInfo>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSecretRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSecretReply {
+    /// as it was
+    #[prost(message, optional, tag = "1")]
+    pub secret: ::core::option::Option<SecretInfo>,
+}
+/// Seals what other keys have sealed with the present one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResealSecretsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResealSecretsReply {
+    #[prost(string, tag = "1")]
+    pub key_id: ::prost::alloc::string::String,
+    /// names
+    #[prost(string, repeated, tag = "2")]
+    pub resealed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// sealed with keys that the router does not have
+    #[prost(string, repeated, tag = "3")]
+    pub unopened: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ModelStatsRequest {

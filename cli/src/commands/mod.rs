@@ -10,6 +10,7 @@ pub mod knowledge;
 pub mod model;
 pub mod retention;
 pub mod review;
+pub mod secret;
 mod session;
 pub mod spend;
 pub mod status;
@@ -40,6 +41,7 @@ pub async fn run(cli: Cli, output: Output) -> Result<()> {
         Command::Model(command) => model::run(globals, command, output).await,
         Command::Spend(args) => spend::run(globals, &args, output).await,
         Command::Audit(command) => audit::run(globals, command, output).await,
+        Command::Secret(command) => secret::run(globals, command, output).await,
         Command::Key(command) => key::run(globals, command, output).await,
         Command::Eval(args) => eval::run(globals, args, output).await,
     }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use orrery_config::Paths;
+use orrery_config::{Paths, env};
 use orrery_supervise::{DrainReport, Root, RootFailure, Strategy, SupervisorSpec};
 
 use crate::cli::Globals;
@@ -78,6 +78,8 @@ impl System {
         let models = paths.clone();
         tokio::task::spawn_blocking(move || models::sign_new(&models)).await??;
 
+        prepare_sealing_key(&paths)?;
+
         let ports = ports::choose(options.http, services::COUNT)?;
         let api_key_file = options.data.join("admin.key");
         let board = Arc::new(Board::new(options, format!("http://{}", ports.http), report));
@@ -127,6 +129,20 @@ impl System {
         self.board.stopped();
         report
     }
+}
+
+/// The file of the keys that seal providers' secrets.
+pub fn sealing_key_file(paths: &Paths) -> PathBuf {
+    env::read(env::SECRETS_KEY_FILE).map_or_else(|| paths.data.join("secrets.key"), PathBuf::from)
+}
+
+/// Makes the key at the first start, unless the environment holds one.
+fn prepare_sealing_key(paths: &Paths) -> Result<()> {
+    let path = sealing_key_file(paths);
+    if env::read(env::SECRETS_KEY).is_none() && !path.exists() {
+        orrery_vault::add_key(&path)?;
+    }
+    Ok(())
 }
 
 /// Writes a file that only its owner reads; readers see the old content or the new one.

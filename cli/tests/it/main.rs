@@ -8,6 +8,7 @@ mod demo;
 mod live;
 mod offline;
 mod outages;
+mod secrets;
 mod spending;
 mod trace;
 mod up;

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use actix_web::web;
 use orrery_dataplane::{Authority, Budgets, Caches, CallLog, Follower, Life, Recorder, RemoteAuthority, notices, ship};
-use orrery_providers::{LocalSecrets, Setup};
 use orrery_service::{ServiceContext, ServiceError};
 use orrery_supervise::{Strategy, SupervisorSpec};
+use orrery_vault::KeySource;
 
 use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
 use crate::config::GatewayConfig;
@@ -52,6 +52,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         bus: context.bus.clone(),
         models: Models::new(context.bus.clone(), calls.follower.clone()),
         config: settings,
+        sealing_keys: KeySource::of(&context.config),
         directory,
         keys: keys.handle(),
         denials: denials.handle(),
@@ -90,10 +91,10 @@ impl ModelCalls {
         let authority: Arc<dyn Authority> = Arc::new(RemoteAuthority::new(context.bus.clone()));
         let (budgets, log) = (Budgets::new(authority.clone(), life.holder()), life.log());
         let recorder = Recorder::new(log.clone(), authority.clone());
-        let setup = Setup { bus: context.bus.clone(), secrets: Arc::new(LocalSecrets) };
         let redis_url = context.config.redis_url.as_deref();
         let caches = redis_url.map(|url| Caches::open(url, &context.bus)).transpose()?;
-        let follower = Follower::new(setup, budgets.clone(), recorder, caches);
+        let keys = KeySource::of(&context.config);
+        let follower = Follower::new(&context.bus, keys, budgets.clone(), recorder, caches);
         Ok(Self { follower, budgets, authority, log })
     }
 
@@ -102,6 +103,6 @@ impl ModelCalls {
             .strategy(Strategy::OneForOne)
             .child(ship(&self.log, &self.budgets, &self.authority))
             .child(notices(bus, &self.budgets))
-            .child(self.follower.task(bus))
+            .child(self.follower.task())
     }
 }

@@ -22,7 +22,7 @@ const DEFAULT_POLICIES: [(&str, &str); 3] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouterConfig {
-    /// TOML file of models. Default: the models that come with Orrery.
+    /// TOML file of models, read again when it has changed. Default: the models that come with Orrery.
     pub catalogue: Option<PathBuf>,
     /// Folder of `*.cedar` files. Default: the policies that come with Orrery. A folder replaces them all.
     pub policies: Option<PathBuf>,
@@ -31,11 +31,15 @@ pub struct RouterConfig {
 impl RouterConfig {
     /// Reads and checks the catalogue. Blocks on the file system.
     pub fn read_catalogue(&self) -> Result<Catalogue, StartError> {
-        let text = match &self.catalogue {
-            None => DEFAULT_CATALOGUE.to_owned(),
-            Some(path) => read(path)?,
-        };
-        Ok(catalogue_file::parse(&text)?)
+        Ok(catalogue_file::parse(&self.catalogue_text()?)?)
+    }
+
+    /// The catalogue as it is written. Blocks on the file system.
+    pub fn catalogue_text(&self) -> Result<String, StartError> {
+        match &self.catalogue {
+            None => Ok(DEFAULT_CATALOGUE.to_owned()),
+            Some(path) => read(path),
+        }
     }
 
     /// Reads and checks the policies. Blocks on the file system.

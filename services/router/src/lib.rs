@@ -5,28 +5,27 @@
 mod actors;
 mod authority;
 mod bus;
+mod catalogue;
 pub mod config;
 pub mod error;
 mod measured;
 mod records;
+mod source;
 mod store;
 mod window;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orrery_dataplane::{
-    Authority, Budgets, Caches, CallLog, DataPlane, Life, Recorder, Replies, Snapshot, notices, ship,
-};
-use orrery_providers::{LocalSecrets, Setup};
-use orrery_routing::catalogue_file;
+use orrery_dataplane::{Authority, Budgets, Caches, CallLog, DataPlane, Life, Recorder, Replies, notices, ship};
 use orrery_service::{ServiceContext, ServiceError, bus_endpoint};
 use orrery_supervise::{Strategy, SupervisorSpec};
+use orrery_vault::KeySource;
 
 use crate::authority::LedgerAuthority;
 use crate::config::RouterConfig;
 use crate::error::StartError;
 use crate::measured::Measured;
+use crate::source::Source;
 use crate::store::Ledger;
 
 /// What the calls of the bus are answered from.
@@ -36,8 +35,7 @@ struct Router {
     authority: Arc<LedgerAuthority>,
     ledger: Ledger,
     measured: Arc<Measured>,
-    /// Their texts, to be published.
-    policies: BTreeMap<String, String>,
+    source: Source,
 }
 
 /// Reads catalogue and policies, opens the ledger and the call log, and gives the actor tree.
@@ -47,22 +45,10 @@ pub async fn tree(context: ServiceContext) -> Result<SupervisorSpec, ServiceErro
 
 async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError> {
     let settings: RouterConfig = context.config.section()?;
-    let catalogue = settings.read_catalogue()?;
-    let texts = settings.read_policy_texts()?;
-    let policies = orrery_policy::Bundle::parse(&texts)?;
     let ledger = Ledger::open(&context.config.database_url).await?;
-    tracing::info!(
-        catalogue.digest = %catalogue.digest,
-        catalogue.models = catalogue.models.len(),
-        policy.digest = %policies.digest(),
-        policy.ids = ?policies.ids(),
-        "catalogue and policies read"
-    );
     let bus = context.bus.clone();
-    let setup = Setup { bus: bus.clone(), secrets: Arc::new(LocalSecrets) };
-    let catalogue_json = catalogue_file::to_json(&catalogue)?;
-    ledger.keep_catalogue(catalogue.digest.to_string(), catalogue_json).await?;
-    let snapshot = Snapshot::new(catalogue, policies, &setup, None)?;
+    let keys = KeySource::of(&context.config);
+    let (source, snapshot) = Source::open(bus.clone(), ledger.clone(), keys, &settings).await?;
 
     let folder = context.config.paths.data.join("router-calls");
     let life =
@@ -77,8 +63,7 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
     let redis_url = context.config.redis_url.as_deref();
     let caches = redis_url.map(|url| Caches::open(url, &bus)).transpose()?;
     let plane = DataPlane::new(snapshot, budgets.clone(), recorder, Some(replies), caches);
-    let router =
-        Arc::new(Router { plane, authority: ledger_authority, ledger: ledger.clone(), measured, policies: texts });
+    let router = Arc::new(Router { plane, authority: ledger_authority, ledger: ledger.clone(), measured, source });
     Ok(SupervisorSpec::new("router")
         .strategy(Strategy::OneForOne)
         .child(ledger.pump().task(&bus))

@@ -1,5 +1,5 @@
-//! Audit records of calls. A call of a task has a record of its own, which the task's proof holds; direct calls of a tenant
-//! that are recorded together stand in one.
+//! Audit records. A call of a task has a record of its own, which the task's proof holds; direct calls of a tenant
+//! that are recorded together stand in one. A change of secrets is on record with who made it and never with a value.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,10 @@ use orrery_bus::subjects;
 use orrery_proof::facts::{self, kind};
 use orrery_proto::v1::{AuditRecord, CallRecord};
 use orrery_store::outbox;
-use orrery_types::Sha256Digest;
+use orrery_types::{Sha256Digest, UnixMillis};
 use prost::Message as _;
+use serde_json::Value;
+use uuid::Uuid;
 
 const SERVICE: &str = "router";
 /// Calls of one record. It is one leaf of the log and one message.
@@ -45,6 +47,12 @@ fn together(tenant: &str, calls: &[&CallRecord]) -> outbox::Message {
     let digest = digest.rsplit(':').next().unwrap_or_default();
     let id = format!("{SERVICE}-calls-{digest}");
     message(id, tenant, "", kind::MODELS_CALLED, at_ms, facts::calls_json(&facts))
+}
+
+/// What was done to secrets: `secret.set`, `secret.removed`, `secrets.resealed`. In the log of the tenant whose operator did it.
+pub fn secrets(kind: &str, tenant: &str, at: UnixMillis, facts: &Value) -> outbox::Message {
+    let id = format!("{SERVICE}-{}", Uuid::now_v7().simple());
+    message(id, tenant, "", kind, at.0, facts.to_string())
 }
 
 fn message(id: String, tenant: &str, task_id: &str, kind: &str, at_ms: u64, facts_json: String) -> outbox::Message {

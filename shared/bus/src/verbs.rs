@@ -135,6 +135,16 @@ calls!(router {
     Verb STATS "stats" (ModelStatsRequest) -> ModelStatsReply;
     /// A decision, made again from its record.
     Verb DECISION "decision" (ReplayDecisionRequest) -> ReplayDecisionReply;
+    /// How the catalogue stands.
+    Verb CATALOGUE "catalogue" (CatalogueRequest) -> CatalogueReply;
+    /// The secrets of providers, without their values.
+    Verb SECRETS "secrets" (ListSecretsRequest) -> ListSecretsReply;
+    /// Sets a secret.
+    Verb SET_SECRET "set_secret" (SetSecretRequest) -> SetSecretReply;
+    /// Removes a secret.
+    Verb REMOVE_SECRET "remove_secret" (RemoveSecretRequest) -> RemoveSecretReply;
+    /// Seals secrets with the present key.
+    Verb RESEAL_SECRETS "reseal_secrets" (ResealSecretsRequest) -> ResealSecretsReply;
 });
 
 calls!(inference {

@@ -16,6 +16,10 @@ pub const NATS_PASSWORD: &str = "ORRERY_NATS_PASSWORD";
 pub const DATABASE_URL: &str = "ORRERY_DATABASE_URL";
 /// `redis://…`, used by the router.
 pub const REDIS_URL: &str = "ORRERY_REDIS_URL";
+/// The keys that seal providers' secrets, 64 hexadecimal digits each, separated by commas; the first one seals.
+pub const SECRETS_KEY: &str = "ORRERY_SECRETS_KEY";
+/// File of the keys that seal providers' secrets, one a line. Default: `secrets.key` in the data folder.
+pub const SECRETS_KEY_FILE: &str = "ORRERY_SECRETS_KEY_FILE";
 /// Address of the health and metrics endpoint of this service.
 pub const ADMIN_LISTEN: &str = "ORRERY_ADMIN_LISTEN";
 /// Address of the gateway's public HTTP interface.

@@ -121,6 +121,10 @@ pub struct ServiceConfig {
     pub admin_listen: SocketAddr,
     /// The gateway's public interface; default `127.0.0.1:8080`.
     pub http_listen: SocketAddr,
+    /// The keys that seal providers' secrets, where the environment holds them.
+    pub secrets_key: Option<Secret>,
+    /// The file that holds them otherwise; default: `<data>/secrets.key`. It need not be there.
+    pub secrets_key_file: PathBuf,
     /// `cpu`, `cuda` or `cuda:N`; none: chosen at start.
     pub device: Option<String>,
     /// Logs and traces.
@@ -137,6 +141,7 @@ struct CommonSection {
     redis_url: Option<String>,
     admin_listen: Option<String>,
     http_listen: Option<String>,
+    secrets_key_file: Option<PathBuf>,
     device: Option<String>,
 }
 
@@ -164,6 +169,11 @@ impl ServiceConfig {
             redis_url: env::read(env::REDIS_URL).or(common.redis_url),
             admin_listen: address(env::ADMIN_LISTEN, common.admin_listen, "127.0.0.1:0")?,
             http_listen: address(env::HTTP_LISTEN, common.http_listen, "127.0.0.1:8080")?,
+            secrets_key: env::read(env::SECRETS_KEY).map(Secret::new),
+            secrets_key_file: env::read(env::SECRETS_KEY_FILE)
+                .map(PathBuf::from)
+                .or(common.secrets_key_file)
+                .unwrap_or_else(|| paths.data.join("secrets.key")),
             device: env::read(env::DEVICE).or(common.device),
             telemetry: TelemetryConfig::from_env(),
             paths,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use orrery_providers::Quota;
+use orrery_providers::{Quota, SecretError};
 use orrery_routing::allowance::{HedgeBudget, RetryBudget};
 use orrery_routing::breaker::{Admission, Breaker, Outcome};
 use orrery_routing::catalogue::Catalogue;
@@ -26,7 +26,11 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// One cell for each model of the catalogue.
 #[derive(Debug, Default)]
-pub struct Board(BTreeMap<String, Arc<Cell>>);
+pub struct Board {
+    cells: BTreeMap<String, Arc<Cell>>,
+    /// Models whose provider lacks a secret, and what is to be done.
+    closed: BTreeMap<String, String>,
+}
 
 #[derive(Debug, Default)]
 struct Cell {
@@ -102,16 +106,32 @@ impl Permit {
 }
 
 impl Board {
-    /// For a catalogue. Models that were there before keep what is known of them, the others are unmeasured and healthy.
-    pub fn new(catalogue: &Catalogue, before: Option<&Self>) -> Self {
-        let cell = |name: &String| before.and_then(|before| before.0.get(name)).cloned().unwrap_or_default();
-        Self(catalogue.models.keys().map(|name| (name.clone(), cell(name))).collect())
+    /// For a catalogue, of whose providers some lack a secret. Models that are asked for in the same place as before keep what
+    /// is known of them, the others are unmeasured and healthy.
+    pub fn new(
+        catalogue: &Catalogue,
+        without_key: &BTreeMap<String, SecretError>,
+        before: Option<(&Catalogue, &Self)>,
+    ) -> Self {
+        let cell = |name: &String| {
+            let known = before.filter(|(before, _)| is_in_same_place(name, before, catalogue));
+            known.and_then(|(_, board)| board.cells.get(name)).cloned().unwrap_or_default()
+        };
+        let closed = catalogue.models.values().filter_map(|model| {
+            let error = without_key.get(&model.provider)?;
+            Some((model.name.clone(), format!("its provider {:?} has no key: {error}", model.provider)))
+        });
+        let cells = catalogue.models.keys().map(|name| (name.clone(), cell(name))).collect();
+        Self { cells, closed: closed.collect() }
     }
 
     /// What decisions are made from; models of which there is nothing to say are left out.
     pub fn health(&self, now: UnixMillis) -> BTreeMap<String, ModelHealth> {
-        let each = self.0.iter().filter_map(|(name, cell)| {
-            let health = cell.health(now);
+        let each = self.cells.iter().filter_map(|(name, cell)| {
+            let mut health = cell.health(now);
+            if let Some(reason) = self.closed.get(name) {
+                health.unavailable = Some(reason.clone());
+            }
             (health != ModelHealth::default()).then(|| (name.clone(), health))
         });
         each.collect()
@@ -119,13 +139,14 @@ impl Board {
 
     /// Whether a model takes calls now.
     pub fn is_open(&self, model: &str, now: UnixMillis) -> bool {
-        self.0.get(model).is_none_or(|cell| cell.health(now).unavailable.is_none())
+        !self.closed.contains_key(model)
+            && self.cells.get(model).is_none_or(|cell| cell.health(now).unavailable.is_none())
     }
 
     /// Leave to ask a model now; none while it rests or another call probes it. `again` says that it is a retry.
     pub fn enter(&self, model: &str, again: bool, now: UnixMillis) -> Option<Permit> {
         let entered = Instant::now();
-        let Some(cell) = self.0.get(model) else {
+        let Some(cell) = self.cells.get(model) else {
             return Some(Permit { cell: None, probes: false, entered, ended: false });
         };
         let admission = {
@@ -150,19 +171,19 @@ impl Board {
 
     /// Takes one retry of a model, if its calls leave one.
     pub fn take_retry(&self, model: &str, settings: &Retry, now: UnixMillis) -> bool {
-        self.0.get(model).is_none_or(|cell| cell.vitals.lock().retries.take(settings, now))
+        self.cells.get(model).is_none_or(|cell| cell.vitals.lock().retries.take(settings, now))
     }
 
     /// A call has come in that would get a second attempt beside this model's if it is slow.
     pub fn may_be_slow(&self, model: &str, now: UnixMillis) {
-        if let Some(cell) = self.0.get(model) {
+        if let Some(cell) = self.cells.get(model) {
             cell.vitals.lock().hedges.call(now);
         }
     }
 
     /// Takes one second attempt, if the share of calls allows it.
     pub fn take_hedge(&self, model: &str, share_max: f64, now: UnixMillis) -> bool {
-        self.0.get(model).is_some_and(|cell| cell.vitals.lock().hedges.take(share_max, now))
+        self.cells.get(model).is_some_and(|cell| cell.vitals.lock().hedges.take(share_max, now))
     }
 }
 
@@ -188,6 +209,15 @@ impl Cell {
             quota,
         }
     }
+}
+
+/// Whether a model of two catalogues is the same one of the same provider.
+fn is_in_same_place(name: &str, before: &Catalogue, now: &Catalogue) -> bool {
+    let place = |catalogue: &Catalogue| {
+        let model = catalogue.models.get(name)?;
+        Some((model.upstream().to_owned(), catalogue.provider_of(model)?.clone()))
+    };
+    place(before) == place(now)
 }
 
 fn tell(model: &str, before: Admission, after: Admission) {
@@ -223,7 +253,7 @@ mod tests {
     const T0: UnixMillis = UnixMillis(1_000_000);
 
     fn board() -> Board {
-        Board(BTreeMap::from([("m".to_owned(), Arc::default())]))
+        Board { cells: BTreeMap::from([("m".to_owned(), Arc::default())]), closed: BTreeMap::new() }
     }
 
     #[test]

@@ -9,14 +9,25 @@ use futures::StreamExt as _;
 use orrery_bus::{Bus, subjects};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::RoutingSnapshot;
-use orrery_providers::Setup;
+use orrery_providers::{Lack, SecretError, Setup, StoredSecrets};
 use orrery_routing::statistics::Statistics;
 use orrery_supervise::TaskSpec;
+use orrery_vault::KeySource;
 use parking_lot::Mutex;
 use prost::Message as _;
 
 use crate::snapshot::SnapshotError;
 use crate::{Budgets, Caches, DataPlane, Recorder, Snapshot};
+
+/// A snapshot that calls cannot be made by in this process.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The router has what is missing here.
+    #[error("provider {provider:?} has no key in this process: {source}")]
+    Secret { provider: String, source: SecretError },
+}
 
 /// Pause after the bucket of snapshots could not be followed.
 const RETRY: Duration = Duration::from_millis(500);
@@ -25,7 +36,8 @@ const RETRY: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Follower {
     present: ArcSwapOption<DataPlane>,
-    setup: Setup,
+    bus: Bus,
+    keys: KeySource,
     budgets: Arc<Budgets>,
     recorder: Recorder,
     caches: Option<Caches>,
@@ -34,9 +46,16 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Without a snapshot yet.
-    pub fn new(setup: Setup, budgets: Arc<Budgets>, recorder: Recorder, caches: Option<Caches>) -> Arc<Self> {
-        Arc::new(Self { present: ArcSwapOption::empty(), setup, budgets, recorder, caches, last: Mutex::default() })
+    /// Without a snapshot yet. `keys` open the secrets that come with snapshots.
+    pub fn new(
+        bus: &Bus,
+        keys: KeySource,
+        budgets: Arc<Budgets>,
+        recorder: Recorder,
+        caches: Option<Caches>,
+    ) -> Arc<Self> {
+        let (present, bus, last) = (ArcSwapOption::empty(), bus.clone(), Mutex::default());
+        Arc::new(Self { present, bus, keys, budgets, recorder, caches, last })
     }
 
     /// The data plane, when there is one.
@@ -45,14 +64,14 @@ impl Follower {
     }
 
     /// The supervised task that follows.
-    pub fn task(self: &Arc<Self>, bus: &Bus) -> TaskSpec {
-        let (follower, bus) = (self.clone(), bus.clone());
+    pub fn task(self: &Arc<Self>) -> TaskSpec {
+        let follower = self.clone();
         TaskSpec::new("snapshots", move |task| {
-            let (follower, bus) = (follower.clone(), bus.clone());
+            let follower = follower.clone();
             async move {
                 loop {
                     let followed = tokio::select! {
-                        followed = follower.follow(&bus) => followed,
+                        followed = follower.follow() => followed,
                         () = task.draining() => return Ok::<(), Error>(()),
                     };
                     // What was read last holds meanwhile.
@@ -63,8 +82,8 @@ impl Follower {
         })
     }
 
-    async fn follow(&self, bus: &Bus) -> Error {
-        let mut snapshots = match bus.follow_snapshot(subjects::SNAPSHOT_ROUTING).await {
+    async fn follow(&self) -> Error {
+        let mut snapshots = match self.bus.follow_snapshot(subjects::SNAPSHOT_ROUTING).await {
             Ok(snapshots) => snapshots,
             Err(error) => return error,
         };
@@ -115,20 +134,31 @@ impl Follower {
         }
     }
 
-    /// Whether catalogue and policies are, word for word, those of the snapshot before.
+    /// Whether all but statistics is, word for word, that of the snapshot before.
     fn is_known(&self, snapshot: &RoutingSnapshot) -> bool {
         let last = self.last.lock();
-        last.catalogue_json == snapshot.catalogue_json && last.policies == snapshot.policies
+        last.catalogue_json == snapshot.catalogue_json
+            && last.policies == snapshot.policies
+            && last.secrets == snapshot.secrets
+            && last.without_key == snapshot.without_key
     }
 
     /// None when it is the present one again.
-    fn read(&self, snapshot: RoutingSnapshot) -> Result<Option<Snapshot>, SnapshotError> {
+    fn read(&self, snapshot: RoutingSnapshot) -> Result<Option<Snapshot>, Unusable> {
         let before = self.plane().map(|plane| plane.snapshot());
         let policies = snapshot.policies.into_iter().collect();
-        let read = Snapshot::read(&snapshot.catalogue_json, policies, &self.setup, before.as_deref())?;
-        let same = before.is_some_and(|before| {
-            before.catalogue.digest == read.catalogue.digest && before.policies.digest() == read.policies.digest()
-        });
+        let secrets = Arc::new(StoredSecrets::new(snapshot.secrets, &self.keys));
+        let setup = Setup { bus: self.bus.clone(), secrets };
+        let read = Snapshot::read(&snapshot.catalogue_json, policies, &setup, before.as_deref())?;
+        // What the router lacks too, nobody has; its models are unavailable here as there.
+        let mut lacking = read.without_key().iter();
+        let here = |(name, error): &(&String, &SecretError)| {
+            error.lack == Lack::Here && !snapshot.without_key.contains_key(*name)
+        };
+        if let Some((provider, source)) = lacking.find(here) {
+            return Err(Unusable::Secret { provider: provider.clone(), source: source.clone() });
+        }
+        let same = before.is_some_and(|before| before.is_as(&read));
         Ok((!same).then_some(read))
     }
 }

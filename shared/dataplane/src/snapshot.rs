@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use orrery_policy::{Bundle, PolicyError};
-use orrery_providers::{Registry, Setup, SetupError, registry};
+use orrery_providers::{Registry, SecretError, Setup, SetupError};
 use orrery_routing::catalogue::Catalogue;
 use orrery_routing::catalogue_file::{self, CatalogueError};
 use orrery_routing::statistics::Statistics;
@@ -33,7 +33,7 @@ pub struct Snapshot {
     /// What models there are.
     pub catalogue: Catalogue,
     /// Where data may go.
-    pub policies: Bundle,
+    pub policies: Arc<Bundle>,
     statistics: ArcSwap<Statistics>,
     pub(crate) verdicts: Verdicts,
     pub(crate) providers: Registry,
@@ -48,25 +48,34 @@ impl Snapshot {
         setup: &Setup,
         before: Option<&Self>,
     ) -> Result<Self, SnapshotError> {
-        Self::new(catalogue_file::parse_json(catalogue_json)?, Bundle::parse(&policies)?, setup, before)
+        let policies = Arc::new(Bundle::parse(&policies)?);
+        Self::new(catalogue_file::parse_json(catalogue_json)?, policies, setup, before)
     }
 
     /// From what was read.
     pub fn new(
         catalogue: Catalogue,
-        policies: Bundle,
+        policies: Arc<Bundle>,
         setup: &Setup,
         before: Option<&Self>,
     ) -> Result<Self, SnapshotError> {
-        let unchanged = before.filter(|before| before.catalogue.digest == catalogue.digest);
-        let providers = match unchanged {
-            // Connections to providers stay.
-            Some(before) => before.providers.clone(),
-            None => registry(&catalogue, setup)?,
-        };
-        let board = Board::new(&catalogue, before.map(|before| &before.board));
+        let providers = Registry::new(&catalogue, setup, before.map(|before| &before.providers))?;
+        let board =
+            Board::new(&catalogue, providers.without_key(), before.map(|before| (&before.catalogue, &before.board)));
         let statistics = ArcSwap::new(before.map(Self::statistics).unwrap_or_default());
         Ok(Self { verdicts: Verdicts::default(), providers, board, catalogue, policies, statistics })
+    }
+
+    /// The providers that cannot be asked for lack of a secret, and which. Their models are unavailable.
+    pub fn without_key(&self) -> &BTreeMap<String, SecretError> {
+        self.providers.without_key()
+    }
+
+    /// Whether calls are decided and made in the same way by both, what was measured aside.
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.catalogue.digest == other.catalogue.digest
+            && self.policies.digest() == other.policies.digest()
+            && self.providers.is_as(&other.providers)
     }
 
     /// What was measured, as decisions know it now.

@@ -49,8 +49,8 @@ pub use gemini::Gemini;
 pub use kserve::Kserve;
 pub use local::Local;
 pub use quota::Quota;
-pub use registry::{Registry, SetupError, kinds, provider, registry};
-pub use secrets::{LocalSecrets, SecretError, Secrets};
+pub use registry::{Registry, SetupError, kinds, provider};
+pub use secrets::{Lack, LocalSecrets, SecretError, Secrets, StoredSecrets};
 pub use upstream::Setup;
 
 /// One attempt's work.

@@ -5,10 +5,22 @@ use std::sync::Arc;
 
 use orrery_routing::catalogue::{Capability, Catalogue, Provider as Entry};
 
-use crate::{Anthropic, Bedrock, Cohere, Gemini, Kserve, Local, Provider, Setup, azure, mistral, openai};
+use crate::{Anthropic, Bedrock, Cohere, Gemini, Kserve, Local, Provider, SecretError, Setup, azure, mistral, openai};
 
-/// The providers of a catalogue, by name.
-pub type Registry = BTreeMap<String, Arc<dyn Provider>>;
+/// The providers of a catalogue, by name, and those that lack a secret.
+#[derive(Debug, Default)]
+pub struct Registry {
+    made: BTreeMap<String, Made>,
+    without_key: BTreeMap<String, SecretError>,
+}
+
+#[derive(Debug, Clone)]
+struct Made {
+    provider: Arc<dyn Provider>,
+    /// What it was made from.
+    entry: Entry,
+    versions: Vec<u64>,
+}
 
 /// A provider cannot be set up as the catalogue says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,21 +81,66 @@ pub fn kinds() -> &'static [Kind] {
     KINDS
 }
 
-/// Makes the providers of a catalogue. Fails with the first that cannot be set up.
-pub fn registry(catalogue: &Catalogue, setup: &Setup) -> Result<Registry, SetupError> {
-    let registry = catalogue.providers.iter().map(|(name, entry)| Ok((name.clone(), provider(entry, setup)?)));
-    let registry = registry.collect::<Result<Registry, SetupError>>()?;
+impl Registry {
+    /// Makes the providers of a catalogue. Those of `before` whose entries and secrets are the same stay, with their
+    /// connections. One that lacks a secret is left out, so that it does not stop the others; the first that cannot be set
+    /// up for another reason fails the whole.
+    pub fn new(catalogue: &Catalogue, setup: &Setup, before: Option<&Self>) -> Result<Self, SetupError> {
+        check_capabilities(catalogue)?;
+        let mut registry = Self::default();
+        for (name, entry) in &catalogue.providers {
+            let versions: Vec<u64> = entry.secret_refs().map(|reference| setup.secrets.version(reference)).collect();
+            let same = before.and_then(|before| before.made.get(name));
+            if let Some(same) = same.filter(|made| made.entry == *entry && made.versions == versions) {
+                registry.made.insert(name.clone(), same.clone());
+                continue;
+            }
+            match provider(entry, setup) {
+                Ok(provider) => {
+                    registry.made.insert(name.clone(), Made { provider, entry: entry.clone(), versions });
+                }
+                Err(SetupError::Secret { source, .. }) => {
+                    registry.without_key.insert(name.clone(), source);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(registry)
+    }
+
+    /// A provider; none where it lacks a secret.
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Provider>> {
+        self.made.get(name).map(|made| &made.provider)
+    }
+
+    /// The providers that lack a secret, and which.
+    pub fn without_key(&self) -> &BTreeMap<String, SecretError> {
+        &self.without_key
+    }
+
+    /// Whether both have the same providers, made from the same entries and secrets.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let same = |made: &Made, other: &Made| Arc::ptr_eq(&made.provider, &other.provider);
+        self.without_key == other.without_key
+            && self.made.len() == other.made.len()
+            && self.made.iter().all(|(name, made)| other.made.get(name).is_some_and(|other| same(made, other)))
+    }
+}
+
+/// No model is said to do what its kind of provider cannot.
+fn check_capabilities(catalogue: &Catalogue) -> Result<(), SetupError> {
     for model in catalogue.models.values() {
         let Some(entry) = catalogue.providers.get(&model.provider) else { continue };
-        let offered =
-            KINDS.iter().find(|kind| kind.name == entry.kind).map(|kind| kind.capabilities).unwrap_or_default();
+        let kind = KINDS.iter().find(|kind| kind.name == entry.kind);
+        // An unknown kind is refused where the provider is made.
+        let Some(offered) = kind.map(|kind| kind.capabilities) else { continue };
         if let Some(beyond) = model.capabilities.iter().find(|capability| !offered.contains(capability)) {
             let reason =
                 format!("model {:?}: a provider of kind {:?} cannot do {:?}", model.name, entry.kind, beyond.as_str());
             return Err(SetupError::entry(entry, reason));
         }
     }
-    Ok(registry)
+    Ok(())
 }
 
 /// Makes one provider.

@@ -93,6 +93,16 @@ pub enum SecretRef {
     Store(String),
 }
 
+/// Longest name of a stored secret.
+const SECRET_NAME_BYTES_MAX: usize = 128;
+
+/// Whether a stored secret can have this name: 1 to 128 of `A-Z a-z 0-9 . _ -`, not beginning with a dot, as a path of HTTP
+/// has it.
+pub fn is_secret_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    !name.is_empty() && name.len() <= SECRET_NAME_BYTES_MAX && !name.starts_with('.') && name.bytes().all(allowed)
+}
+
 /// Who runs models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,6 +126,13 @@ pub struct Provider {
     /// What one kind alone needs beside `api_key` and is secret.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretRef>,
+}
+
+impl Provider {
+    /// Where all of its secrets are found.
+    pub fn secret_refs(&self) -> impl Iterator<Item = &SecretRef> {
+        self.api_key.iter().chain(self.secrets.values())
+    }
 }
 
 /// What a model takes at most. Calls above are not sent to it.
@@ -228,6 +245,21 @@ impl Catalogue {
     /// Which answers to calls for a model or route are kept.
     pub fn cache_rules(&self, asked: &str) -> &CacheRules {
         self.routes.get(asked).and_then(|route| route.cache.as_ref()).unwrap_or(&self.cache.rules)
+    }
+
+    /// The stored secrets that are wanted, each with the names of the providers that want it.
+    pub fn stored_secrets(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut wanted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for provider in self.providers.values() {
+            for reference in provider.secret_refs() {
+                let SecretRef::Store(name) = reference else { continue };
+                let by = wanted.entry(name).or_default();
+                if !by.contains(&provider.name.as_str()) {
+                    by.push(&provider.name);
+                }
+            }
+        }
+        wanted
     }
 
     /// Where a model runs. Unknown counts as external: the cautious side.

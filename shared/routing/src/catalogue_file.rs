@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use orrery_types::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{CacheSettings, Capability, Catalogue, Location, Model, Price, Provider, Route};
+use crate::catalogue::{
+    CacheSettings, Capability, Catalogue, Location, Model, Price, Provider, Route, SecretRef, is_secret_name,
+};
 
+mod lines;
 mod routes;
 
 /// Names that callers use to leave the choice to the router.
@@ -42,9 +45,15 @@ struct File {
     cache: CacheSettings,
 }
 
-/// Parses and checks.
+/// Parses and checks. Faults name the lines of the entries that have them.
 pub fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
-    check(toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?)
+    let file = toml::from_str(text).map_err(|error| CatalogueError::Syntax(error.to_string()))?;
+    check(file).map_err(|error| match error {
+        CatalogueError::Faults(faults) => {
+            CatalogueError::Faults(faults.into_iter().map(|fault| lines::located(text, fault)).collect())
+        }
+        other => other,
+    })
 }
 
 /// Parses and checks what [`to_json`] writes.
@@ -109,6 +118,14 @@ fn by_name<T>(
 
 fn check_provider(provider: &Provider, faults: &mut Vec<String>) {
     let name = &provider.name;
+    for reference in provider.secret_refs() {
+        match reference {
+            SecretRef::Store(secret) if !is_secret_name(secret) => faults.push(format!(
+                "provider {name:?}: no secret can be named {secret:?}; use 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'"
+            )),
+            _ => {}
+        }
+    }
     match provider.base_url.as_deref() {
         None => {}
         Some(url) if !(url.starts_with("https://") || url.starts_with("http://")) => {

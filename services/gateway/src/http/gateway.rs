@@ -2,6 +2,7 @@
 
 use orrery_bus::Bus;
 use orrery_supervise::Handle;
+use orrery_vault::KeySource;
 use tokio_util::sync::CancellationToken;
 
 use super::{InFlight, Room, Uploads};
@@ -18,6 +19,8 @@ pub struct Gateway {
     pub models: Models,
     /// Limits and defaults.
     pub config: GatewayConfig,
+    /// The keys that seal secrets on their way to the router.
+    pub sealing_keys: KeySource,
     /// The snapshot of keys.
     pub directory: SharedDirectory,
     /// The owner of keys and tenants.

@@ -70,6 +70,13 @@ table! {
         POST Of(&[Operator]) => routes::identity::create_tenant;
         GET Of(&[Operator]) => routes::identity::list_tenants;
     }
+    "/v1/admin/catalogue" { GET Of(&[Admin, Operator]) => routes::catalogue::get; }
+    "/v1/admin/secrets" { GET Of(&[Operator]) => routes::secrets::list; }
+    "/v1/admin/secrets/{name}" {
+        PUT Of(&[Operator]) => routes::secrets::set;
+        DELETE Of(&[Operator]) => routes::secrets::remove;
+    }
+    "/v1/admin/reseal" { POST Of(&[Operator]) => routes::secrets::reseal; }
     "/v1/tasks" {
         POST Of(&[Developer, Admin]) => routes::tasks::submit;
         GET AnyRole => routes::tasks::list;

@@ -7,8 +7,8 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, SecurityRequirement}
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    anthropic, audit, batches, control, decisions, identity, knowledge, limits, openai, retention, reviews, spend,
-    system, task_events, tasks, workflows,
+    anthropic, audit, batches, catalogue, control, decisions, identity, knowledge, limits, openai, retention, reviews,
+    secrets, spend, system, task_events, tasks, workflows,
 };
 use crate::http::Answer;
 use crate::http::failure::{AnthropicErrorBody, ErrorBody, OpenAiErrorBody};
@@ -38,6 +38,7 @@ use crate::http::failure::{AnthropicErrorBody, ErrorBody, OpenAiErrorBody};
         knowledge::collections, knowledge::documents, knowledge::search, knowledge::ingest, knowledge::delete,
         audit::explain, audit::proof, audit::checkpoint, audit::export,
         spend::get, spend::set_budget, limits::list, limits::set, limits::remove, decisions::stats, decisions::replay,
+        catalogue::get, secrets::set, secrets::list, secrets::remove, secrets::reseal,
         system::status,
         openai::models::list, openai::models::get, anthropic::messages::create, anthropic::count_tokens::count,
         openai::chat::complete, openai::completions::create, openai::responses::create, openai::embeddings::create,

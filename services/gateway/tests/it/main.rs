@@ -14,6 +14,7 @@ mod openapi;
 mod overload;
 mod players;
 mod retention;
+mod secrets;
 mod services;
 mod tasks;
 mod world;

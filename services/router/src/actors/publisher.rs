@@ -1,5 +1,5 @@
-//! Publishes what calls are decided by, for processes that make calls by themselves: catalogue and policies, and every second
-//! what was measured, if it has changed. Statistics are kept before anyone decides by them, so that every decision can be
+//! Publishes what calls are decided by, for processes that make calls by themselves: catalogue, policies and sealed secrets as
+//! soon as they change, which it looks for, and every second what was measured, if it has changed. Statistics are kept before anyone decides by them, so that every decision can be
 //! made again.
 
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use orrery_routing::statistics::Statistics;
 use orrery_supervise::TaskSpec;
 use orrery_types::UnixMillis;
 use prost::Message as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::Router;
 use crate::measured::Spans;
@@ -31,10 +32,11 @@ pub fn publisher(bus: &Bus, router: &Arc<Router>) -> TaskSpec {
     TaskSpec::new("publisher", move |task| {
         let (bus, router) = (bus.clone(), router.clone());
         async move {
-            let mut published: Option<Instant> = None;
+            let (mut published, mut at_once): (Option<Instant>, bool) = (None, false);
+            let mut hangups = signal(SignalKind::hangup()).map_err(|error| Error::internal(&error))?;
             loop {
                 let due = published.is_none_or(|at| at.elapsed() >= AGAIN);
-                let pause = match step(&bus, &router, due).await {
+                let pause = match step(&bus, &router, due, at_once).await {
                     Ok(done) => {
                         published = if done { Some(Instant::now()) } else { published };
                         PERIOD
@@ -45,23 +47,31 @@ pub fn publisher(bus: &Bus, router: &Arc<Router>) -> TaskSpec {
                         RETRY
                     }
                 };
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
+                at_once = tokio::select! {
+                    () = tokio::time::sleep(pause) => false,
+                    () = router.source.changes() => false,
+                    // Whoever sends it has written the file.
+                    _hangup = hangups.recv() => true,
                     () = task.draining() => return Ok::<(), Error>(()),
-                }
+                };
             }
         }
     })
 }
 
 /// Says whether the snapshot was published.
-async fn step(bus: &Bus, router: &Router, due: bool) -> Result<bool, Error> {
+async fn step(bus: &Bus, router: &Router, due: bool, at_once: bool) -> Result<bool, Error> {
+    // What cannot be looked at now stays as it is.
+    if let Err(error) = router.source.refresh(&router.plane, at_once).await {
+        tracing::warn!(%error, "the catalogue and secrets cannot be looked at now");
+    }
     let changed = measure(router).await?;
-    if due || !changed.is_empty() {
+    let publishes = router.source.take_changed() || due || !changed.is_empty();
+    if publishes {
         publish(bus, router).await?;
     }
     tell(bus, router, &changed).await?;
-    Ok(due || !changed.is_empty())
+    Ok(publishes)
 }
 
 /// Goes on with what was measured. Returns the models of which something else is known than before.
@@ -124,9 +134,17 @@ fn gauges(model: &str, spans: &Spans) {
 async fn publish(bus: &Bus, router: &Router) -> Result<(), Error> {
     let snapshot = router.plane.snapshot();
     let catalogue_json = catalogue_file::to_json(&snapshot.catalogue).map_err(|error| Error::internal(&error))?;
-    let policies = router.policies.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+    let policies = router.source.policies.iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+    let without_key = snapshot.without_key().iter().map(|(name, error)| (name.clone(), error.to_string())).collect();
     let statistics_json =
         serde_json::to_string(snapshot.statistics().as_ref()).map_err(|error| Error::internal(&error))?;
-    let published = RoutingSnapshot { revision: UnixMillis::now().0, catalogue_json, policies, statistics_json };
+    let published = RoutingSnapshot {
+        revision: UnixMillis::now().0,
+        catalogue_json,
+        policies,
+        statistics_json,
+        secrets: router.source.wanted(),
+        without_key,
+    };
     bus.put_snapshot(subjects::SNAPSHOT_ROUTING, published.encode_to_vec()).await
 }

@@ -13,7 +13,7 @@ use orrery_types::UnixMillis;
 use tracing::Instrument as _;
 
 use super::budgets::{self, BUDGET};
-use super::{convert, decisions, holders};
+use super::{catalogue, convert, decisions, holders, secrets};
 use crate::Router;
 use crate::window::Window;
 
@@ -38,7 +38,18 @@ pub fn server(bus: &Bus, router: &Arc<Router>) -> Server {
         .handle(verbs::router::SPEND, QUESTIONS, move |_, request| answer_spend(spend.clone(), request))
         .handle(verbs::router::STATS, QUESTIONS, move |_, it| decisions::stats(stats.clone(), it))
         .handle(verbs::router::DECISION, QUESTIONS, move |_, it| decisions::replay(decision.clone(), it));
-    about_budgets(server, router)
+    about_providers(about_budgets(server, router), router)
+}
+
+fn about_providers(server: Server, router: &Arc<Router>) -> Server {
+    let with = || router.clone();
+    let (list, set, remove, reseal, standing) = (with(), with(), with(), with(), with());
+    server
+        .handle(verbs::router::CATALOGUE, QUESTIONS, move |_, it| catalogue::standing(standing.clone(), it))
+        .handle(verbs::router::SECRETS, QUESTIONS, move |_, it| secrets::list(list.clone(), it))
+        .handle(verbs::router::SET_SECRET, QUESTIONS, move |_, it| secrets::set(set.clone(), it))
+        .handle(verbs::router::REMOVE_SECRET, QUESTIONS, move |_, it| secrets::remove(remove.clone(), it))
+        .handle(verbs::router::RESEAL_SECRETS, QUESTIONS, move |_, it| secrets::reseal(reseal.clone(), it))
 }
 
 fn about_budgets(server: Server, router: &Arc<Router>) -> Server {

@@ -1,6 +1,5 @@
-//! The router's database: the ledger, limits and what was used of them, the replies of keyed calls,
-//! and what decisions are made again from. The only place with
-//! SQL.
+//! The router's database: the ledger, limits and what was used of them, the replies of keyed calls, what decisions are made
+//! again from, and sealed secrets. The only place with SQL.
 
 mod accounts;
 mod alerts;
@@ -9,8 +8,10 @@ mod ledger;
 mod limits;
 mod replies;
 mod schema;
+mod secrets;
 mod spend;
 
+pub use secrets::{ChangeError, SecretChange, StoredSecret};
 pub use spend::SpendLine;
 
 use diesel_migrations::embed_migrations;

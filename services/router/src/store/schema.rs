@@ -109,3 +109,13 @@ diesel::table! {
         at_ms -> BigInt,
     }
 }
+
+diesel::table! {
+    secrets (name) {
+        name -> Text,
+        version -> BigInt,
+        sealed -> Nullable<Binary>,
+        set_at_ms -> BigInt,
+        set_by -> Text,
+    }
+}

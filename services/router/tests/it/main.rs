@@ -7,6 +7,8 @@ mod calls;
 mod catalogue;
 mod execution;
 mod policies;
+mod reload;
+mod secrets;
 mod statistics;
 mod streams;
 mod system;

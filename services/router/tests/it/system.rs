@@ -26,10 +26,11 @@ pub struct System {
     /// Connected as the gateway, which may call the router.
     pub bus: Bus,
     pub router: Process,
-    folder: TempDir,
+    /// Its data, its log and its configuration.
+    pub folder: TempDir,
     pub database_url: String,
     _inference: RunningServer,
-    _postgres: Option<PostgresServer>,
+    pub postgres: Option<PostgresServer>,
 }
 
 /// Two local models and, where a server is given, one external model that is cheaper, faster and first in every route.
@@ -105,8 +106,7 @@ impl System {
         let sqlite = format!("sqlite://{}", folder.path().join("router.db").display());
         let database_url = postgres.as_ref().map_or(sqlite, PostgresServer::url);
         let router = launch(&nats, &redis, folder.path().into(), &database_url);
-        let system =
-            Self { nats, redis, model, bus, router, folder, database_url, _inference: inference, _postgres: postgres };
+        let system = Self { nats, redis, model, bus, router, folder, database_url, _inference: inference, postgres };
         system.ready().await;
         system
     }
@@ -162,8 +162,24 @@ impl System {
         }
     }
 
-    /// The facts of the first `count` audit records.
+    /// The facts of the first calls on record, `count` or some more.
     pub async fn audited(&self, count: usize) -> Vec<(AuditRecord, ModelCalled)> {
+        let mut found = Vec::new();
+        self.records(|record| {
+            // Direct calls that were recorded together stand in one record.
+            let calls = match record.kind.as_str() {
+                kind::MODELS_CALLED => serde_json::from_str::<ModelsCalled>(&record.facts_json).unwrap().calls,
+                _ => vec![serde_json::from_str::<ModelCalled>(&record.facts_json).unwrap()],
+            };
+            found.extend(calls.into_iter().map(|call| (record.clone(), call)));
+            found.len() >= count
+        })
+        .await;
+        found
+    }
+
+    /// Takes audit records in their order until they are enough.
+    pub async fn records(&self, mut enough: impl FnMut(AuditRecord) -> bool) {
         let spec = ConsumerSpec {
             stream: subjects::STREAM_AUDIT,
             durable: "audit",
@@ -173,20 +189,15 @@ impl System {
         };
         let bus = self.nats.connect("audit").await.unwrap();
         let mut consumer = bus.consume(spec).await.unwrap();
-        let mut found = Vec::new();
-        while found.len() < count {
+        loop {
             let next = tokio::time::timeout(Duration::from_secs(20), consumer.next()).await;
             let delivery = next.expect("an audit record is missing").unwrap().unwrap();
             let record = AuditRecord::decode(delivery.payload()).unwrap();
             delivery.ack().await.unwrap();
-            // Direct calls that were recorded together stand in one record.
-            let calls = match record.kind.as_str() {
-                kind::MODELS_CALLED => serde_json::from_str::<ModelsCalled>(&record.facts_json).unwrap().calls,
-                _ => vec![serde_json::from_str::<ModelCalled>(&record.facts_json).unwrap()],
-            };
-            found.extend(calls.into_iter().map(|call| (record.clone(), call)));
+            if enough(record) {
+                return;
+            }
         }
-        found
     }
 }
 

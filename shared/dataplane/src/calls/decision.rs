@@ -64,7 +64,9 @@ pub(super) fn nobody(decision: &Decision, call: &Call) -> Error {
             format!("policies let no model {} data of class [{classes}] for {:?}", facts.capability, facts.purpose);
         Error::new(ErrorCode::PolicyDenied, message)
     } else if decision.all_unavailable() {
-        let message = format!("every model that could {} rests after failures; retry soon", facts.capability);
+        let down = decision.candidates.iter().find(|candidate| candidate.dropped == Some(Dropped::Unavailable));
+        let why = down.map(|down| format!("{}: {}", down.model, down.reason)).unwrap_or_default();
+        let message = format!("no model that could {} takes calls now; {why}", facts.capability);
         Error::new(ErrorCode::Unavailable, message).retry_after(Duration::from_secs(1))
     } else if let Some(media) = facts.media_type.as_deref().filter(|_| decision.reads_no_such_media()) {
         Error::new(ErrorCode::UnsupportedMedia, format!("nothing here reads {media}; see the candidates"))

@@ -23,6 +23,8 @@ pub struct GatewayConfig {
     pub parts_max: usize,
     /// Uploads that may be received at once. Default: 32.
     pub uploads_max: usize,
+    /// Lines of batches that this process calls at once. Default: 32.
+    pub batch_lines_max: usize,
     /// Connections at once. Default: 4096.
     pub connections_max: usize,
     /// Event streams that may be open at once. Default: 1024.
@@ -44,6 +46,7 @@ impl Default for GatewayConfig {
             json_bytes_max: JSON_BYTES_LIMIT,
             parts_max: 32,
             uploads_max: 32,
+            batch_lines_max: 32,
             connections_max: 4096,
             event_streams_max: 1024,
             direct_data_classes: vec!["personal".to_owned()],
@@ -64,8 +67,14 @@ impl GatewayConfig {
                 self.json_bytes_max
             ));
         }
-        let zero =
-            [self.parts_max, self.uploads_max, self.connections_max, self.event_streams_max, self.json_bytes_max];
+        let zero = [
+            self.parts_max,
+            self.uploads_max,
+            self.batch_lines_max,
+            self.connections_max,
+            self.event_streams_max,
+            self.json_bytes_max,
+        ];
         if zero.contains(&0) || self.upload_bytes_max == 0 {
             return Err("a limit in [gateway] is 0; leave it out for its default".to_owned());
         }

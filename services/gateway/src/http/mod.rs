@@ -17,4 +17,4 @@ pub use call::Call;
 pub use failure::Failure;
 pub use gateway::Gateway;
 pub use in_flight::InFlight;
-pub use uploads::{Upload, Uploads};
+pub use uploads::{Spool, Upload, Uploads};

@@ -2,8 +2,6 @@
 
 pub mod anthropic;
 pub mod audit;
-mod batch_view;
-pub mod batches;
 pub mod control;
 pub mod decisions;
 pub mod identity;
@@ -18,6 +16,8 @@ pub mod reviews;
 pub mod spend;
 mod streaming;
 pub mod system;
+mod task_batch_view;
+pub mod task_batches;
 pub mod task_events;
 mod task_view;
 pub mod tasks;

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod bad_input;
-mod batches;
 mod bulk_players;
 mod control;
 mod dialects;
+mod files;
 mod identity;
 mod model_players;
 mod openai;
@@ -14,5 +14,6 @@ mod openapi;
 mod players;
 mod retention;
 mod services;
+mod task_batches;
 mod tasks;
 mod world;

@@ -1231,8 +1231,11 @@ pub struct ChatInput {
     #[prost(float, optional, tag = "15")]
     pub presence_penalty: ::core::option::Option<f32>,
     /// by token id, as the model counts
-    #[prost(map = "string, float", tag = "16")]
-    pub logit_bias: ::std::collections::HashMap<::prost::alloc::string::String, f32>,
+    #[prost(btree_map = "string, float", tag = "16")]
+    pub logit_bias: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        f32,
+    >,
     #[prost(uint32, optional, tag = "17")]
     pub top_k: ::core::option::Option<u32>,
     /// none, minimal, low, medium, high; empty: the model's default

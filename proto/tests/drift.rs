@@ -15,6 +15,8 @@ fn generate() -> String {
     let out = tempfile::tempdir().unwrap();
     let mut config = prost_build::Config::new();
     as_json(&mut config);
+    // The digest of a call with an idempotency key is of its bytes, so that these must have one order.
+    config.btree_map([".orrery.v1.ChatInput.logit_bias"]);
     config.out_dir(out.path()).compile_fds(descriptors).unwrap();
     let code = std::fs::read_to_string(out.path().join("orrery.v1.rs")).unwrap();
     code.replace(

@@ -109,9 +109,9 @@ pub async fn run(globals: &Globals, command: BatchesCommand, output: Output) -> 
     match command {
         BatchesCommand::List { state, limit } => {
             let query: Vec<(&str, &str)> = state.iter().map(|state| ("state", state.as_str())).collect();
-            output.show(&gateway.list(&["batches"], &query, limit).await?, many);
+            output.show(&gateway.list(&["task-batches"], &query, limit).await?, many);
         }
-        BatchesCommand::Show { batch } => output.show(&gateway.get(&["batches", &batch], &[]).await?, one),
+        BatchesCommand::Show { batch } => output.show(&gateway.get(&["task-batches", &batch], &[]).await?, one),
         BatchesCommand::Pause { batch } => change(&gateway, &batch, "pause", output).await?,
         BatchesCommand::Resume { batch } => change(&gateway, &batch, "resume", output).await?,
         BatchesCommand::Cancel { batch } => change(&gateway, &batch, "cancel", output).await?,
@@ -120,14 +120,14 @@ pub async fn run(globals: &Globals, command: BatchesCommand, output: Output) -> 
 }
 
 async fn change(gateway: &Gateway, batch: &str, how: &str, output: Output) -> Result<()> {
-    output.show(&gateway.post(&["batches", batch, how], &json!({})).await?, one);
+    output.show(&gateway.post(&["task-batches", batch, how], &json!({})).await?, one);
     Ok(())
 }
 
 /// Makes one.
 pub async fn create(gateway: &Gateway, command: BatchCommand, output: Output) -> Result<()> {
     let (args, body) = request(command)?;
-    let batch = gateway.post_once(&["batches"], &body, args.idempotency_key.as_deref()).await?;
+    let batch = gateway.post_once(&["task-batches"], &body, args.idempotency_key.as_deref()).await?;
     output.show(&batch, one);
     Ok(())
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod command;
 mod demo;
 mod live;
+mod model_batches;
 mod offline;
 mod outages;
 mod secrets;

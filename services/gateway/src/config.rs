@@ -23,6 +23,8 @@ pub struct GatewayConfig {
     pub parts_max: usize,
     /// Uploads that may be received at once. Default: 32.
     pub uploads_max: usize,
+    /// Lines of batches that this process calls at once. Default: 32.
+    pub batch_lines_max: usize,
     /// Connections at once. Default: 4096.
     pub connections_max: usize,
     /// Calls to models that may be under way at once; of priority `normal` 80 % of them, `batch` 50 %. Default: 1024.
@@ -48,6 +50,7 @@ impl Default for GatewayConfig {
             json_bytes_max: JSON_BYTES_LIMIT,
             parts_max: 32,
             uploads_max: 32,
+            batch_lines_max: 32,
             connections_max: 4096,
             model_calls_max: 1024,
             model_bytes_max: 256 * 1024 * 1024,
@@ -73,6 +76,7 @@ impl GatewayConfig {
         let zero = [
             self.parts_max,
             self.uploads_max,
+            self.batch_lines_max,
             self.connections_max,
             self.model_calls_max,
             self.model_bytes_max,

@@ -1,10 +1,12 @@
-//! HTTP in, the bus out: identity, tasks, reviews, knowledge, audit and OpenAI-compatible calls. It must never choose a
-//! model, keep workflow state, or answer for a service that does not.
+//! HTTP in, the bus out: identity, tasks, reviews, knowledge, audit, files and OpenAI-compatible calls, one by one and in
+//! batches. It must never choose a model, keep workflow state, or answer for a service that does not.
 
 mod actors;
+mod batches;
 pub mod config;
 pub mod domain;
 mod error;
+mod files;
 mod http;
 mod models;
 mod routes;
@@ -19,8 +21,10 @@ use orrery_supervise::{Strategy, SupervisorSpec};
 use orrery_vault::KeySource;
 
 use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
+use crate::batches::Batches;
 use crate::config::GatewayConfig;
 use crate::error::StartError;
+use crate::files::Files;
 use crate::http::{Gateway, InFlight, Room, Uploads};
 use crate::models::Models;
 use crate::store::ControlPlane;
@@ -53,26 +57,31 @@ async fn prepare(context: &ServiceContext) -> Result<SupervisorSpec, StartError>
         models: Models::new(context.bus.clone(), calls.follower.clone()),
         config: settings,
         sealing_keys: KeySource::of(&context.config),
-        directory,
+        directory: directory.clone(),
         keys: keys.handle(),
         denials: denials.handle(),
         signals: signals.clone(),
+        files: Files::new(control.clone(), context.bus.clone(), uploads.clone()),
+        batches: Batches::new(control.clone(), context.bus.clone(), uploads.clone(), directory),
         uploads,
         closing: tokio_util::sync::CancellationToken::new(),
         room,
         in_flight: InFlight::default(),
     };
     let listen = context.config.http_listen;
+    let gateway = Arc::new(gateway);
+    let batches = batches::worker(gateway.clone());
     let edge = SupervisorSpec::new("edge")
         .strategy(Strategy::OneForOne)
         .child(actors::follow_events(&context.bus, &signals))
-        .child(actors::http(listen, web::Data::from(Arc::new(gateway))));
+        .child(actors::http(listen, web::Data::from(gateway)));
     Ok(SupervisorSpec::new("gateway")
         .strategy(Strategy::OneForOne)
         .child(control.pump().task(&context.bus))
         .child(keys)
         .child(denials)
         .child(calls.tree(&context.bus))
+        .child(batches)
         .child(edge))
 }
 

@@ -69,6 +69,8 @@ pub fn service(name: &str) -> Option<Permissions> {
             subscribe.push("orrery.v1.events.>".to_owned());
             subscribe.push("orrery.v1.health.*".to_owned());
             subscribe.push(subjects::BUDGET_NOTICES.to_owned());
+            // It does the steps of batches of calls to models, for every tenant.
+            publish.push(subjects::worker_calls("*"));
             // It reads the router's snapshots and never writes one.
             publish.extend(consumer_subjects(&format!("KV_{BUCKET_SNAPSHOTS}")));
             publish.push(format!("$JS.API.DIRECT.GET.KV_{BUCKET_SNAPSHOTS}"));

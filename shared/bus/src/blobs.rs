@@ -44,6 +44,18 @@ impl Blobs {
         self.put_file_as(format!("{tenant}/{}", digest.to_hex()), file, digest, blob).await
     }
 
+    /// Stores a file under a name of its own, as [`Self::put_named`] does bytes.
+    pub async fn put_file_named(
+        &self,
+        tenant: &TenantId,
+        path: &str,
+        file: &mut tokio::fs::File,
+        digest: &Sha256Digest,
+        blob: BlobInfo,
+    ) -> Result<BlobRef, Error> {
+        self.put_file_as(format!("{tenant}/{path}"), file, digest, blob).await
+    }
+
     async fn put_file_as(
         &self,
         key: String,

@@ -5,13 +5,14 @@ use std::time::Duration;
 use async_nats::client::{RequestError, RequestErrorKind};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Request};
 use orrery_errors::{Error, ErrorCode};
+use orrery_types::TenantId;
 use prost::Message;
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::context::deadline_exceeded;
 use crate::stream::CancelOnDrop;
-use crate::{CallContext, Verb, subjects, wire};
+use crate::{CallContext, TenantVerb, Verb, subjects, wire};
 
 /// A hint for callers of a service that is restarting.
 const RESTART_HINT: Duration = Duration::from_millis(500);
@@ -126,6 +127,26 @@ impl Bus {
             wire::decode_reply(&sent.map_err(|error| request_error(verb.service, &error))?)
         };
         calling.instrument(span).await
+    }
+
+    /// Makes a call of a tenant's workers in the tenant's name, for a worker that serves every tenant.
+    pub async fn call_as_worker<Req, Rep>(
+        &self,
+        tenant: &TenantId,
+        verb: TenantVerb<Req, Rep>,
+        context: &CallContext,
+        request: &Req,
+    ) -> Result<Rep, Error>
+    where
+        Req: Message,
+        Rep: Message + Default,
+    {
+        let remaining = context.remaining()?;
+        let mut headers = HeaderMap::new();
+        context.write(&mut headers);
+        let request = Request::new().headers(headers).payload(request.encode_to_vec().into()).timeout(Some(remaining));
+        let sent = self.client.send_request(verb.subject_of(tenant), request).await;
+        wire::decode_reply(&sent.map_err(|error| request_error("kernel", &error))?)
     }
 
     /// Publishes on a subject without waiting for anyone. For what may be lost, such as health reports.

@@ -31,4 +31,4 @@ pub use stream::ReplyStream;
 use stream::StreamSink;
 pub use tenant_verb::TenantVerb;
 pub use verb::{StreamVerb, Verb};
-pub use work::{ANNOUNCED_MAX, WORK_ACK_WAIT, WorkQueue};
+pub use work::{ANNOUNCED_MAX, MODEL_BATCHES, WORK_ACK_WAIT, WorkQueue, is_platform_queue};

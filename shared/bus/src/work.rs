@@ -21,6 +21,11 @@ use crate::{Bus, subjects};
 pub const WORK_ACK_WAIT: Duration = Duration::from_secs(30);
 /// Announcements kept of one queue; the oldest go, and are made again as the queue empties.
 pub const ANNOUNCED_MAX: u64 = 10_000;
+/// How the names of queues begin whose steps the platform does itself. Nothing is announced of them: its workers ask, for every
+/// tenant, and not every tenant has a user on the bus.
+const PLATFORM_QUEUES: &str = "orrery-";
+/// The queue of the steps of batches of calls to models, which gateways do.
+pub const MODEL_BATCHES: &str = "orrery-model-batches";
 const STREAM_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// A queue that nobody pulls from loses its consumer, which opening it brings back.
 const IDLE_MAX: Duration = Duration::from_secs(3_600);
@@ -33,6 +38,11 @@ pub struct WorkQueue {
     pub stream: String,
     /// The queue's pull consumer.
     pub consumer: String,
+}
+
+/// Whether the platform itself does the steps of a queue.
+pub fn is_platform_queue(queue: &str) -> bool {
+    queue.starts_with(PLATFORM_QUEUES)
 }
 
 impl Bus {

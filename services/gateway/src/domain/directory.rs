@@ -91,6 +91,13 @@ impl Directory {
         self.keys.get(key_id).map(|entry| &entry.identity)
     }
 
+    /// Who a public key id speaks for, while the key is good. For work that goes on after the request that began it.
+    pub fn active(&self, key_id: &str, now: UnixMillis) -> Option<&Arc<Identity>> {
+        let entry = self.keys.get(key_id).filter(|entry| !entry.revoked)?;
+        let ended = entry.identity.expires_at.is_some_and(|expires| expires <= now);
+        (!ended).then_some(&entry.identity)
+    }
+
     /// The roles that the good keys of a principal carry together; none: nobody there goes by that name.
     pub fn roles_of(&self, tenant: &TenantId, principal: &PrincipalId, now: UnixMillis) -> Option<Vec<String>> {
         let is_good = |entry: &&Entry| {
@@ -170,6 +177,8 @@ mod tests {
         );
         let denied = |text: &str| directory.authenticate(text, now).unwrap_err();
         assert_eq!(directory.authenticate(key(1).expose(), now).unwrap().principal.as_str(), "ada");
+        let active = |byte| directory.active(key(byte).id(), now).map(|identity| identity.principal.to_string());
+        assert_eq!((active(1).as_deref(), active(2), active(3), active(4)), (Some("ada"), None, None, None));
         assert_eq!(denied(key(2).expose()), Denial::Expired);
         assert_eq!(denied(key(3).expose()), Denial::Revoked);
         assert_eq!(denied(key(4).expose()), Denial::Unknown);

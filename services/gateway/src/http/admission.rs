@@ -94,8 +94,7 @@ fn make_room(
     routed: &Routed,
     dialect: Dialect,
 ) -> Result<Option<Place>, Failure> {
-    let asks_a_model = dialect != Dialect::Orrery && matches!(routed, Routed::Found(Route { method: "POST", .. }));
-    if !asks_a_model {
+    if !routed.asks_a_model(dialect) {
         return Ok(None);
     }
     let head = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());

@@ -29,11 +29,17 @@ pub struct Call {
     /// Who asks.
     pub identity: Arc<Identity>,
     deadline: Option<Duration>,
+    key: Option<String>,
 }
 
 impl Call {
     pub(super) fn new(identity: Arc<Identity>, deadline: Option<Duration>) -> Self {
-        Self { identity, deadline }
+        Self { identity, deadline, key: None }
+    }
+
+    /// One that no request asks for directly: calls to models with the same `key` have one effect.
+    pub fn keyed(identity: Arc<Identity>, deadline: Duration, key: String) -> Self {
+        Self { identity, deadline: Some(deadline), key: Some(key) }
     }
 
     /// As services are told.
@@ -54,7 +60,11 @@ impl Call {
 
     /// For a call that a model answers.
     pub fn model_context(&self) -> CallContext {
-        CallContext::within(self.deadline.unwrap_or(MODEL_DEADLINE))
+        let context = CallContext::within(self.deadline.unwrap_or(MODEL_DEADLINE));
+        match &self.key {
+            Some(key) => context.with_key(key.clone()),
+            None => context,
+        }
     }
 
     /// Name of who asks, for records.

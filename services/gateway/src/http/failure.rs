@@ -108,7 +108,10 @@ impl Failure {
         // The names that OpenAI's own packages and their users match on.
         let (kind, code) = match code {
             ErrorCode::Unauthenticated => ("invalid_request_error", "invalid_api_key"),
-            ErrorCode::NotFound | ErrorCode::NoModel => ("invalid_request_error", "model_not_found"),
+            ErrorCode::NoModel => ("invalid_request_error", "model_not_found"),
+            ErrorCode::NotFound if self.param.as_deref() == Some("model") => {
+                ("invalid_request_error", "model_not_found")
+            }
             ErrorCode::BudgetExceeded => ("insufficient_quota", "insufficient_quota"),
             ErrorCode::RateLimited => ("rate_limit_error", "rate_limit_exceeded"),
             ErrorCode::Forbidden | ErrorCode::PolicyDenied => ("permission_error", code.as_str()),

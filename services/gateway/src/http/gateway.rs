@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{InFlight, Room, Uploads};
 use crate::actors::{Denials, KeyStore, SharedDirectory, TaskSignals};
+use crate::batches::Batches;
 use crate::config::GatewayConfig;
+use crate::files::Files;
 use crate::models::Models;
 
 /// The gateway as its handlers see it.
@@ -29,6 +31,10 @@ pub struct Gateway {
     pub denials: Handle<Denials>,
     /// What happens to tasks.
     pub signals: TaskSignals,
+    /// Files that clients keep here.
+    pub files: Files,
+    /// Batches of calls to models.
+    pub batches: Batches,
     /// Files on their way in.
     pub uploads: Uploads,
     /// Cancelled when the process goes down: endless answers end.

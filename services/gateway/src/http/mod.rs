@@ -19,4 +19,4 @@ pub use failure::Failure;
 pub use gateway::Gateway;
 pub use in_flight::InFlight;
 pub use room::{PRIORITY, Room};
-pub use uploads::{Upload, Uploads};
+pub use uploads::{Spool, Upload, Uploads};

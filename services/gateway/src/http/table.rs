@@ -59,6 +59,21 @@ table! {
     "/v1/images/variations" { POST Of(&[Developer, Admin]) => routes::openai::images::vary; }
     "/v1/audio/translations" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::translate; }
     "/v1/audio/transcriptions" { POST Of(&[Developer, Admin]) => routes::openai::transcriptions::create; }
+    "/v1/files" {
+        POST Of(&[Developer, Admin]) => routes::openai::files::create;
+        GET Of(&[Developer, Admin]) => routes::openai::files::list;
+    }
+    "/v1/files/{id}" {
+        GET Of(&[Developer, Admin]) => routes::openai::files::get;
+        DELETE Of(&[Developer, Admin]) => routes::openai::files::delete;
+    }
+    "/v1/files/{id}/content" { GET Of(&[Developer, Admin]) => routes::openai::files::content; }
+    "/v1/batches" {
+        POST Of(&[Developer, Admin]) => routes::openai::batches::create;
+        GET Of(&[Developer, Admin]) => routes::openai::batches::list;
+    }
+    "/v1/batches/{id}" { GET Of(&[Developer, Admin]) => routes::openai::batches::get; }
+    "/v1/batches/{id}/cancel" { POST Of(&[Developer, Admin]) => routes::openai::batches::cancel; }
     "/openapi.json" { GET Public => routes::openapi::serve; }
     "/v1/me" { GET AnyRole => routes::identity::me; }
     "/v1/admin/keys" {
@@ -94,14 +109,14 @@ table! {
     "/v1/tasks/{id}/fork" { POST Of(&[Developer, Admin]) => routes::control::fork; }
     "/v1/tasks/{id}/retry" { POST Of(&[Developer, Admin]) => routes::control::retry; }
     "/v1/tasks/{id}/migrate" { POST Of(&[Developer, Admin]) => routes::control::migrate; }
-    "/v1/batches" {
-        POST Of(&[Developer, Admin]) => routes::batches::create;
-        GET AnyRole => routes::batches::list;
+    "/v1/task-batches" {
+        POST Of(&[Developer, Admin]) => routes::task_batches::create;
+        GET AnyRole => routes::task_batches::list;
     }
-    "/v1/batches/{id}" { GET AnyRole => routes::batches::get; }
-    "/v1/batches/{id}/pause" { POST Of(&[Developer, Admin]) => routes::batches::pause; }
-    "/v1/batches/{id}/resume" { POST Of(&[Developer, Admin]) => routes::batches::resume; }
-    "/v1/batches/{id}/cancel" { POST Of(&[Developer, Admin]) => routes::batches::cancel; }
+    "/v1/task-batches/{id}" { GET AnyRole => routes::task_batches::get; }
+    "/v1/task-batches/{id}/pause" { POST Of(&[Developer, Admin]) => routes::task_batches::pause; }
+    "/v1/task-batches/{id}/resume" { POST Of(&[Developer, Admin]) => routes::task_batches::resume; }
+    "/v1/task-batches/{id}/cancel" { POST Of(&[Developer, Admin]) => routes::task_batches::cancel; }
     "/v1/retention" {
         GET AnyRole => routes::retention::get;
         PUT Of(&[Admin]) => routes::retention::set;
@@ -154,7 +169,7 @@ table! {
 }
 
 /// Paths under which errors have OpenAI's shape.
-const OPENAI: [&str; 9] = [
+const OPENAI: [&str; 11] = [
     "/v1/models",
     "/v1/chat/",
     "/v1/completions",
@@ -164,6 +179,8 @@ const OPENAI: [&str; 9] = [
     "/v1/moderations",
     "/v1/images/",
     "/v1/audio/",
+    "/v1/files",
+    "/v1/batches",
 ];
 /// The path under which they have Anthropic's.
 const ANTHROPIC: &str = "/v1/messages";
@@ -197,6 +214,13 @@ impl Routed {
             Self::WrongMethod { pattern, .. } => pattern,
             Self::Nothing => "none",
         }
+    }
+
+    /// Whether a model is asked: what is created in the dialects of models, but for files and batches of calls, which wait.
+    pub fn asks_a_model(&self, dialect: Dialect) -> bool {
+        let Self::Found(route) = self else { return false };
+        let waits = ["/v1/files", "/v1/batches"].iter().any(|path| route.pattern.starts_with(path));
+        dialect != Dialect::Orrery && route.method == "POST" && !waits
     }
 
     /// The shape of errors.

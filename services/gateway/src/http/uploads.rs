@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Bytes;
 use orrery_bus::{BlobInfo, Blobs, Bus};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::BlobRef;
@@ -48,6 +47,18 @@ pub struct Upload {
     file: tokio::fs::File,
 }
 
+impl Upload {
+    /// Length.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Of the bytes.
+    pub fn digest(&self) -> &Sha256Digest {
+        &self.digest
+    }
+}
+
 impl Uploads {
     /// Uses `folder`, and creates it.
     pub fn open(folder: &Path, places_max: usize) -> std::io::Result<Self> {
@@ -74,10 +85,23 @@ impl Uploads {
 
     /// Puts a file into the object store.
     pub async fn store(&self, bus: &Bus, tenant: &TenantId, upload: Upload) -> Result<BlobRef, Failure> {
-        let store = self.store.get_or_try_init(|| bus.blobs()).await?;
+        let store = self.blobs(bus).await?;
         let Upload { file_name: name, media_type, size_bytes, digest, mut file, .. } = upload;
         let info = BlobInfo { size_bytes, media_type, name };
         Ok(store.put_file(tenant, &mut file, &digest, info).await?)
+    }
+
+    /// Puts a file into the object store under a name of its own, by which it can be removed.
+    pub async fn store_as(&self, bus: &Bus, tenant: &TenantId, path: &str, upload: Upload) -> Result<BlobRef, Error> {
+        let store = self.blobs(bus).await?;
+        let Upload { file_name: name, media_type, size_bytes, digest, mut file, .. } = upload;
+        let info = BlobInfo { size_bytes, media_type, name };
+        store.put_file_named(tenant, path, &mut file, &digest, info).await
+    }
+
+    /// The object store.
+    pub async fn blobs(&self, bus: &Bus) -> Result<&Blobs, Error> {
+        self.store.get_or_try_init(|| bus.blobs()).await
     }
 }
 
@@ -91,8 +115,13 @@ pub struct Spool {
 }
 
 impl Spool {
+    /// Whether nothing came so far.
+    pub fn is_empty(&self) -> bool {
+        self.size_bytes == 0
+    }
+
     /// Takes the next bytes.
-    pub async fn write(&mut self, bytes: &Bytes) -> Result<(), Failure> {
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.hash.update(bytes);
         let room = media_type::HEAD_BYTES - self.head.len();
         self.head.extend(bytes.iter().take(room));

@@ -1,8 +1,9 @@
 //! What the heads of requests and answers say of a call to a model, in every dialect alike.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use orrery_proto::v1::{InvokeReply, InvokeRequest, ModelInput, model_input};
+use serde::{Deserialize, Serialize};
 
 use crate::http::{Call, Failure, Gateway, PRIORITY, call};
 
@@ -21,9 +22,68 @@ const MODEL: HeaderName = HeaderName::from_static("orrery-model");
 const DECISION: HeaderName = HeaderName::from_static("orrery-decision");
 const CACHED: HeaderName = HeaderName::from_static("orrery-cache");
 
+/// Of work that nobody waits for.
+const BATCH: &str = "batch";
 const CLASSES_MAX: usize = 16;
 const SESSION_BYTES_MAX: usize = 128;
 const PURPOSE_BYTES_MAX: usize = 256;
+
+/// What the head of a request says of the calls to models that it asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    data_classes: Vec<String>,
+    purpose: String,
+    cost_nanos_max: u64,
+    session: String,
+    priority: String,
+    cache: String,
+}
+
+impl Terms {
+    /// Reads and checks them.
+    pub fn read(gateway: &Gateway, request: &HttpRequest) -> Result<Self, Failure> {
+        let cost_nanos_max = match plain(request, COST_MAX)? {
+            None => 0,
+            Some(text) => text
+                .parse()
+                .map_err(|_| Failure::invalid(format!("{COST_MAX} is {text:?}; it holds whole nano-units")))?,
+        };
+        let purpose = plain(request, PURPOSE)?.unwrap_or_default();
+        if purpose.len() > PURPOSE_BYTES_MAX {
+            return Err(Failure::invalid(format!("{PURPOSE} is longer than {PURPOSE_BYTES_MAX} bytes")));
+        }
+        Ok(Self {
+            data_classes: data_classes(gateway, request)?,
+            purpose: purpose.to_owned(),
+            cost_nanos_max,
+            session: session(request)?,
+            priority: one_of(request, PRIORITY, &[BATCH, "normal", "interactive"])?,
+            cache: one_of(request, CACHE, &["off", "refresh"])?,
+        })
+    }
+
+    /// The same for work that nobody waits for.
+    #[must_use]
+    pub fn in_batch(self) -> Self {
+        Self { priority: BATCH.to_owned(), ..self }
+    }
+
+    /// A call on these terms.
+    pub fn invocation(&self, call: &Call, model: &str, input: model_input::Kind) -> InvokeRequest {
+        InvokeRequest {
+            caller: call.caller(),
+            model: model.to_owned(),
+            data_classes: self.data_classes.clone(),
+            purpose: self.purpose.clone(),
+            cost_nanos_max: self.cost_nanos_max,
+            input: Some(ModelInput { kind: Some(input) }),
+            session: self.session.clone(),
+            priority: self.priority.clone(),
+            cache: self.cache.clone(),
+            ..InvokeRequest::default()
+        }
+    }
+}
 
 /// The call that a request asks for: what its head says, and the input.
 pub fn invocation(
@@ -33,28 +93,25 @@ pub fn invocation(
     model: &str,
     input: model_input::Kind,
 ) -> Result<InvokeRequest, Failure> {
-    let cost_nanos_max = match plain(request, COST_MAX)? {
-        None => 0,
-        Some(text) => {
-            text.parse().map_err(|_| Failure::invalid(format!("{COST_MAX} is {text:?}; it holds whole nano-units")))?
-        }
-    };
-    let purpose = plain(request, PURPOSE)?.unwrap_or_default();
-    if purpose.len() > PURPOSE_BYTES_MAX {
-        return Err(Failure::invalid(format!("{PURPOSE} is longer than {PURPOSE_BYTES_MAX} bytes")));
+    Ok(Terms::read(gateway, request)?.invocation(call, model, input))
+}
+
+/// A whole answer, in the shape of its dialect, and the reply that it was made from.
+#[derive(Debug)]
+pub struct Whole<T> {
+    /// What the client reads.
+    pub body: T,
+    /// Who answered, for what.
+    pub reply: InvokeReply,
+}
+
+impl<T: Serialize> Whole<T> {
+    /// As the answer of a request.
+    pub fn respond(self) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        told(&mut response, &self.reply);
+        response.json(self.body)
     }
-    Ok(InvokeRequest {
-        caller: call.caller(),
-        model: model.to_owned(),
-        data_classes: data_classes(gateway, request)?,
-        purpose: purpose.to_owned(),
-        cost_nanos_max,
-        input: Some(ModelInput { kind: Some(input) }),
-        session: session(request)?,
-        priority: one_of(request, PRIORITY, &["batch", "normal", "interactive"])?,
-        cache: one_of(request, CACHE, &["off", "refresh"])?,
-        ..InvokeRequest::default()
-    })
 }
 
 /// Tells in the head of an answer who gave it, what it cost and how it came about.

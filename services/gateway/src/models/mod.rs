@@ -19,7 +19,7 @@ use orrery_proto::v1::{
 };
 
 pub use collect::Collected;
-pub use heads::{invocation, told};
+pub use heads::{Terms, Whole, invocation, told};
 pub use media::{MediaRules, file_name, from_base64};
 pub use structured::{Places, Promise};
 pub use tokens::{count, decode};

@@ -2,8 +2,6 @@
 
 pub mod anthropic;
 pub mod audit;
-mod batch_view;
-pub mod batches;
 pub mod catalogue;
 pub mod control;
 pub mod decisions;
@@ -20,6 +18,8 @@ pub mod secrets;
 pub mod spend;
 mod streaming;
 pub mod system;
+mod task_batch_view;
+pub mod task_batches;
 pub mod task_events;
 mod task_view;
 pub mod tasks;

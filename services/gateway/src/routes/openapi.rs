@@ -7,8 +7,8 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, SecurityRequirement}
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    anthropic, audit, batches, catalogue, control, decisions, identity, knowledge, limits, openai, retention, reviews,
-    secrets, spend, system, task_events, tasks, workflows,
+    anthropic, audit, catalogue, control, decisions, identity, knowledge, limits, openai, retention, reviews, secrets,
+    spend, system, task_batches, task_events, tasks, workflows,
 };
 use crate::http::Answer;
 use crate::http::failure::{AnthropicErrorBody, ErrorBody, OpenAiErrorBody};
@@ -30,7 +30,8 @@ use crate::http::failure::{AnthropicErrorBody, ErrorBody, OpenAiErrorBody};
         control::pause_task, control::resume_task, control::pause_workflow, control::resume_workflow,
         control::pause_tenant, control::pauses, control::resume_tenant,
         control::reset, control::fork, control::retry, control::migrate,
-        batches::create, batches::list, batches::get, batches::pause, batches::resume, batches::cancel,
+        task_batches::create, task_batches::list, task_batches::get, task_batches::pause, task_batches::resume,
+        task_batches::cancel,
         retention::get, retention::set, retention::remove, retention::archive,
         workflows::deploy, workflows::list,
         reviews::list, reviews::work, reviews::keys, reviews::get, reviews::claim, reviews::release, reviews::delegate,
@@ -45,6 +46,8 @@ use crate::http::failure::{AnthropicErrorBody, ErrorBody, OpenAiErrorBody};
         openai::transcriptions::create, openai::transcriptions::translate,
         openai::rerank::create, openai::moderations::create, openai::images::generate, openai::images::edit,
         openai::images::vary,
+        openai::files::create, openai::files::list, openai::files::get, openai::files::delete, openai::files::content,
+        openai::batches::create, openai::batches::list, openai::batches::get, openai::batches::cancel,
     ),
     components(schemas(ErrorBody, OpenAiErrorBody, AnthropicErrorBody)),
     modifiers(&Promises)

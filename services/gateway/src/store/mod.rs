@@ -1,12 +1,17 @@
-//! The control-plane tables: tenants and API keys, and the outbox of audit records. The only place with SQL.
+//! The gateway's tables: tenants and API keys, files, batches of calls to models, and the outbox of audit records. The only
+//! place with SQL.
 
 mod audit;
+mod files;
 mod keys;
+mod model_batches;
 mod schema;
 mod tenants;
 
 pub use audit::Fact;
+pub use files::{FileRow, Slice};
 pub use keys::{KeyRow, NewKey};
+pub use model_batches::{BatchRow, Ending};
 pub use tenants::TenantRow;
 
 use diesel::prelude::*;

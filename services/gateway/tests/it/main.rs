@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod bad_input;
-mod batches;
 mod bulk_players;
 mod control;
 mod dialects;
+mod files;
 mod identity;
 mod model_players;
 mod openai;
@@ -16,5 +16,6 @@ mod players;
 mod retention;
 mod secrets;
 mod services;
+mod task_batches;
 mod tasks;
 mod world;

@@ -30,6 +30,7 @@ pub struct Seen {
     pub ingested: Vec<(IngestRequest, Vec<u8>)>,
     pub budget: u64,
     pub controlled: Vec<String>,
+    pub kernel_is_away: bool,
 }
 
 pub struct Players {
@@ -97,6 +98,9 @@ fn tasks(server: Server, seen: &Shared) -> Server {
         .handle(verbs::kernel::START, LIMIT, move |_, request: StartTaskRequest| {
             let seen = start.clone();
             async move {
+                if seen.lock().kernel_is_away {
+                    return Err(Error::new(ErrorCode::Unavailable, "it starts just now"));
+                }
                 if request.workflow == "unknown" {
                     return Err(not_found("workflow", &request.workflow));
                 }

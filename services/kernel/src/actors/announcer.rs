@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orrery_bus::ANNOUNCED_MAX;
+use orrery_bus::{ANNOUNCED_MAX, is_platform_queue};
 use orrery_errors::Error;
 use orrery_supervise::TaskSpec;
 use orrery_types::{TaskId, TenantId};
@@ -44,6 +44,9 @@ impl Default for Announcer {
 impl Announcer {
     /// Announces a step of a queue, soon.
     pub fn announce(&self, tenant: TenantId, queue: String) {
+        if is_platform_queue(&queue) {
+            return;
+        }
         // At the limit the rows are enough: the comparison announces what is missing.
         let _left_to_the_comparison = self.sender.try_send((tenant, queue));
     }
@@ -109,7 +112,8 @@ fn refuse(kernel: &Kernel, refused: &mut HashMap<TenantId, Instant>, tenant: Ten
 /// Steps that wait, by tenant and queue. Of several kernels, each looks after its own queues.
 async fn missing(kernel: &Kernel) -> Result<HashMap<TenantId, Vec<(String, u64)>>, Error> {
     let mut found: HashMap<TenantId, Vec<(String, u64)>> = HashMap::new();
-    for (tenant, queue, count) in kernel.store.work_waiting().await? {
+    let waiting = kernel.store.work_waiting().await?;
+    for (tenant, queue, count) in waiting.into_iter().filter(|(_, queue, _)| !is_platform_queue(queue)) {
         let (Ok(tenant), Ok(place)) = (TenantId::new(&tenant), TaskId::new(&queue)) else { continue };
         if kernel.owns(partition_of(&tenant, &place)) {
             found.entry(tenant).or_default().push((queue, u64::try_from(count).unwrap_or(0)));

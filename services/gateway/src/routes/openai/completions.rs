@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use orrery_errors::Error;
-use orrery_proto::v1::{ChatDelta, ChatInput, ChatMessage, ChatOutput, InvokeReply, TokenLogprob, model_input};
+use orrery_proto::v1::{
+    ChatDelta, ChatInput, ChatMessage, ChatOutput, InvokeReply, InvokeRequest, TokenLogprob, model_input,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -15,7 +17,7 @@ use super::chat::{StreamOptions, UsageObject, finish_reason};
 use super::parameters::{extra, seed, stops, unsupported};
 use super::{tokens, unix_seconds};
 use crate::http::{Answer, Call, Failure, Gateway, body};
-use crate::models::{self, Promise, model_name};
+use crate::models::{Promise, Terms, Whole, model_name};
 use crate::routes::reading::{count, within};
 use crate::routes::streaming::{self, Ending, Events, Writer};
 
@@ -60,7 +62,7 @@ pub struct CompletionRequest {
     /// Refused above 1.
     best_of: Option<u32>,
     /// Whether the answer comes as Server-Sent Events.
-    stream: Option<bool>,
+    pub stream: Option<bool>,
     /// Of a streamed answer.
     stream_options: Option<StreamOptions>,
     #[serde(flatten)]
@@ -139,21 +141,36 @@ impl CompletionRequest {
     responses((status = 200, content((Completion = "application/json"), (String = "text/event-stream")))))]
 pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
     let wanted: CompletionRequest = body::json(&gateway, &request, payload).await?;
-    let (model, streamed) = (wanted.model.clone(), wanted.stream == Some(true));
-    let usage = wanted.stream_options.as_ref().and_then(|options| options.include_usage).unwrap_or(false);
-    let input = wanted.input().await?;
-    let invoke = models::invocation(&gateway, &call, &request, &model, model_input::Kind::Chat(input))?;
-    if streamed {
-        let frames = gateway.models.stream(&call, invoke).await?;
-        return streaming::answer(frames, Promise::default(), Parts::new(model, usage)).await;
+    let terms = Terms::read(&gateway, &request)?;
+    if wanted.stream != Some(true) {
+        return Ok(whole(&gateway, &call, &terms, wanted).await?.respond());
     }
-    let (output, reply) = gateway.models.chat(&call, invoke, &Promise::default()).await?;
-    let mut response = HttpResponse::Ok();
-    models::told(&mut response, &reply);
-    Ok(response.json(whole(output, &reply, &model)))
+    let usage = wanted.stream_options.as_ref().and_then(|options| options.include_usage).unwrap_or(false);
+    let parts = Parts::new(wanted.model.clone(), usage);
+    let invoke = asked(&call, &terms, wanted).await?;
+    let frames = gateway.models.stream(&call, invoke).await?;
+    streaming::answer(frames, Promise::default(), parts).await
 }
 
-fn whole(mut output: ChatOutput, reply: &InvokeReply, asked: &str) -> Completion {
+/// The whole completion of a prompt.
+pub async fn whole(
+    gateway: &Gateway,
+    call: &Call,
+    terms: &Terms,
+    wanted: CompletionRequest,
+) -> Result<Whole<Completion>, Failure> {
+    let model = wanted.model.clone();
+    let invoke = asked(call, terms, wanted).await?;
+    let (output, reply) = gateway.models.chat(call, invoke, &Promise::default()).await?;
+    Ok(Whole { body: completion(output, &reply, &model), reply })
+}
+
+async fn asked(call: &Call, terms: &Terms, wanted: CompletionRequest) -> Result<InvokeRequest, Failure> {
+    let model = wanted.model.clone();
+    Ok(terms.invocation(call, &model, model_input::Kind::Chat(wanted.input().await?)))
+}
+
+fn completion(mut output: ChatOutput, reply: &InvokeReply, asked: &str) -> Completion {
     let others = std::mem::take(&mut output.others);
     let choice = |(index, output): (u32, ChatOutput)| CompletionChoice {
         index,

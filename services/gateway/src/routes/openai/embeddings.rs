@@ -1,7 +1,7 @@
 //! Embeddings, as numbers or as base64 of little-endian 32-bit floats, which the Python package asks for.
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use orrery_errors::{Error, ErrorCode};
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::parameters::refuse_unknown;
 use super::tokens;
 use crate::http::{Answer, Call, Failure, Gateway, body};
-use crate::models::{self, model_name};
+use crate::models::{Terms, Whole, model_name};
 use crate::routes::reading::count;
 
 const TEXTS_MAX: usize = 2048;
@@ -94,6 +94,17 @@ impl EmbeddingRequest {
     responses((status = 200, body = EmbeddingList)))]
 pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
     let wanted: EmbeddingRequest = body::json(&gateway, &request, payload).await?;
+    let terms = Terms::read(&gateway, &request)?;
+    Ok(whole(&gateway, &call, &terms, wanted).await?.respond())
+}
+
+/// The embeddings of texts.
+pub async fn whole(
+    gateway: &Gateway,
+    call: &Call,
+    terms: &Terms,
+    wanted: EmbeddingRequest,
+) -> Result<Whole<EmbeddingList>, Failure> {
     refuse_unknown(&wanted.rest)?;
     let base64 = wanted.wants_base64()?;
     let dimensions = count("dimensions", wanted.dimensions, 1, DIMENSIONS_MAX)?.unwrap_or(0);
@@ -101,8 +112,8 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
     let texts = tokens::texts(&wanted.input, "input", TEXTS_MAX).await?;
     let count = texts.len();
     let input = model_input::Kind::Embed(EmbedInput { texts, dimensions, input_type });
-    let invoke = models::invocation(&gateway, &call, &request, &wanted.model, input)?;
-    let reply = gateway.models.invoke(&call, invoke).await?;
+    let invoke = terms.invocation(call, &wanted.model, input);
+    let reply = gateway.models.invoke(call, invoke).await?;
     let rows = rows(&reply, count)?;
     let dimensions = rows.first().map_or(0, Vec::len);
     if wanted.dimensions.is_some_and(|wanted| usize::try_from(wanted).ok() != Some(dimensions)) {
@@ -120,9 +131,7 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
         model: model_name(&reply, &wanted.model),
         usage: EmbeddingUsage { prompt_tokens: usage.input_tokens, total_tokens: usage.input_tokens },
     };
-    let mut response = HttpResponse::Ok();
-    models::told(&mut response, &reply);
-    Ok(response.json(list))
+    Ok(Whole { body: list, reply })
 }
 
 fn rows(reply: &InvokeReply, count: usize) -> Result<Vec<Vec<f32>>, Failure> {

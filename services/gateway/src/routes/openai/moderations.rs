@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{InvokeReply, ModerateInput, Moderation, model_input, model_output};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::parameters::refuse_unknown;
 use crate::http::{Answer, Call, Failure, Gateway, body};
-use crate::models::{self, model_name, other_than};
+use crate::models::{Terms, Whole, model_name, other_than};
 use crate::routes::reading::{missing, object, text};
 
 const TEXTS_MAX: usize = 256;
@@ -95,18 +95,27 @@ fn texts(input: &Value) -> Result<Vec<String>, Failure> {
     responses((status = 200, body = ModerationAnswer)))]
 pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
     let wanted: ModerationRequest = body::json(&gateway, &request, payload).await?;
+    let terms = Terms::read(&gateway, &request)?;
+    Ok(whole(&gateway, &call, &terms, wanted).await?.respond())
+}
+
+/// The judgements of texts.
+pub async fn whole(
+    gateway: &Gateway,
+    call: &Call,
+    terms: &Terms,
+    wanted: ModerationRequest,
+) -> Result<Whole<ModerationAnswer>, Failure> {
     refuse_unknown(&wanted.rest)?;
     let texts = texts(&wanted.input)?;
     let count = texts.len();
     let model = wanted.model.unwrap_or_else(|| "auto".to_owned());
     let input = model_input::Kind::Moderate(ModerateInput { texts });
-    let invoke = models::invocation(&gateway, &call, &request, &model, input)?;
-    let mut reply = gateway.models.invoke(&call, invoke).await?;
+    let invoke = terms.invocation(call, &model, input);
+    let mut reply = gateway.models.invoke(call, invoke).await?;
     let results = results(&mut reply, count)?;
-    let mut response = HttpResponse::Ok();
-    models::told(&mut response, &reply);
     let id = format!("modr-{}", Uuid::now_v7().simple());
-    Ok(response.json(ModerationAnswer { id, model: model_name(&reply, &model), results }))
+    Ok(Whole { body: ModerationAnswer { id, model: model_name(&reply, &model), results }, reply })
 }
 
 fn results(reply: &mut InvokeReply, count: usize) -> Result<Vec<ModerationResult>, Failure> {

@@ -5,16 +5,16 @@ mod message;
 mod request;
 mod stream;
 
+use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
-use orrery_proto::v1::model_input;
+use orrery_proto::v1::{InvokeRequest, model_input};
 
 pub use answer::{ChatCompletion, LogprobContent, UsageObject, finish_reason, logprob_content};
 pub use message::{detail, read_file};
 pub use request::{ChatRequest, StreamOptions};
 
-use crate::http::{Answer, Call, Gateway, body};
-use crate::models::{self, MediaRules, Places, Promise};
+use crate::http::{Answer, Call, Failure, Gateway, body};
+use crate::models::{MediaRules, Places, Promise, Terms, Whole};
 use crate::routes::streaming;
 
 const PLACES: Places = Places {
@@ -40,17 +40,37 @@ const PLACES: Places = Places {
     responses((status = 200, content((ChatCompletion = "application/json"), (String = "text/event-stream")))))]
 pub async fn complete(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
     let chat: ChatRequest = body::json(&gateway, &request, payload).await?;
-    let (model, streamed, usage) = (chat.model.clone(), chat.stream == Some(true), chat.include_usage());
-    let legacy = chat.is_legacy();
+    let terms = Terms::read(&gateway, &request)?;
+    if chat.stream != Some(true) {
+        return Ok(whole(&gateway, &call, &terms, chat).await?.respond());
+    }
+    let chunks = stream::Chunks::new(chat.model.clone(), chat.include_usage(), chat.is_legacy());
+    let (invoke, promise) = asked(&gateway, &call, &terms, chat)?;
+    let frames = gateway.models.stream(&call, invoke).await?;
+    streaming::answer(frames, promise, chunks).await
+}
+
+/// The whole answer of a chat.
+pub async fn whole(
+    gateway: &Gateway,
+    call: &Call,
+    terms: &Terms,
+    chat: ChatRequest,
+) -> Result<Whole<ChatCompletion>, Failure> {
+    let (model, legacy) = (chat.model.clone(), chat.is_legacy());
+    let (invoke, promise) = asked(gateway, call, terms, chat)?;
+    let (output, reply) = gateway.models.chat(call, invoke, &promise).await?;
+    Ok(Whole { body: ChatCompletion::of(output, &reply, &model, legacy), reply })
+}
+
+fn asked(
+    gateway: &Gateway,
+    call: &Call,
+    terms: &Terms,
+    chat: ChatRequest,
+) -> Result<(InvokeRequest, Promise), Failure> {
+    let model = chat.model.clone();
     let input = chat.input(MediaRules { hosts: &gateway.config.media_hosts })?;
     let promise = Promise::of(&input, PLACES)?;
-    let invoke = models::invocation(&gateway, &call, &request, &model, model_input::Kind::Chat(input))?;
-    if streamed {
-        let frames = gateway.models.stream(&call, invoke).await?;
-        return streaming::answer(frames, promise, stream::Chunks::new(model, usage, legacy)).await;
-    }
-    let (output, reply) = gateway.models.chat(&call, invoke, &promise).await?;
-    let mut response = HttpResponse::Ok();
-    models::told(&mut response, &reply);
-    Ok(response.json(ChatCompletion::of(output, &reply, &model, legacy)))
+    Ok((terms.invocation(call, &model, model_input::Kind::Chat(input)), promise))
 }

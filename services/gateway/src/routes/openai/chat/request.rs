@@ -174,7 +174,7 @@ fn tool(value: &Value, param: &str) -> Result<Tool, Failure> {
     }
 }
 
-fn biases(biases: Option<BTreeMap<String, f32>>) -> Result<std::collections::HashMap<String, f32>, Failure> {
+fn biases(biases: Option<BTreeMap<String, f32>>) -> Result<BTreeMap<String, f32>, Failure> {
     let biases = biases.unwrap_or_default();
     let is_token = |token: &String| !token.is_empty() && token.len() <= 10 && token.bytes().all(|b| b.is_ascii_digit());
     if biases.len() > BIASES_MAX
@@ -183,7 +183,7 @@ fn biases(biases: Option<BTreeMap<String, f32>>) -> Result<std::collections::Has
         let rule = format!("logit_bias holds up to {BIASES_MAX} tokens by number, each with -100 to 100");
         return Err(Failure::param("logit_bias", rule));
     }
-    Ok(biases.into_iter().collect())
+    Ok(biases)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::batch_view::{BatchView, operation, states};
+use super::task_batch_view::{BatchView, operation, states};
 use super::task_view::statuses;
 use super::tasks::{bound, idempotency_key};
 use crate::http::answer::Page;
@@ -107,7 +107,7 @@ pub struct BatchesFilter {
 /// Does one operation, at a rate, on every task that meets the filter now; tasks that start later are not meant.
 ///
 /// What is begun anew waits for its turn like any other task. With an `Idempotency-Key` the same request makes one batch.
-#[utoipa::path(post, path = "/v1/batches", tag = "batches",
+#[utoipa::path(post, path = "/v1/task-batches", tag = "task-batches",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible characters")),
     request_body = BatchRequest, responses((status = 201, body = BatchView),
         (status = 200, description = "a dry run, or made before by the same key", body = BatchView)))]
@@ -132,7 +132,7 @@ pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, pa
     if batch.id.is_empty() || batch.duplicate {
         return Ok(HttpResponse::Ok().json(BatchView::from(batch)));
     }
-    let location = (LOCATION, format!("/v1/batches/{}", batch.id));
+    let location = (LOCATION, format!("/v1/task-batches/{}", batch.id));
     Ok(HttpResponse::Created().insert_header(location).json(BatchView::from(batch)))
 }
 
@@ -145,7 +145,7 @@ fn rate(asked: Option<f64>) -> Result<f64, Failure> {
 }
 
 /// Batches of the tenant, newest first.
-#[utoipa::path(get, path = "/v1/batches", tag = "batches", params(BatchesFilter),
+#[utoipa::path(get, path = "/v1/task-batches", tag = "task-batches", params(BatchesFilter),
     responses((status = 200, body = Page<BatchView>)))]
 pub async fn list(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
     let filter: BatchesFilter = call::query(&request)?;
@@ -167,7 +167,7 @@ fn batch_id(request: &HttpRequest) -> Result<String, Failure> {
 }
 
 /// One batch: how far it is, and the first tasks that it could not do, with reasons.
-#[utoipa::path(get, path = "/v1/batches/{id}", tag = "batches", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/task-batches/{id}", tag = "task-batches", params(("id" = String, Path)),
     responses((status = 200, body = BatchView)))]
 pub async fn get(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
     let get = GetBatchRequest { caller: call.caller(), batch_id: batch_id(&request)? };
@@ -187,21 +187,21 @@ async fn control(
 }
 
 /// Begins nothing more until it is resumed.
-#[utoipa::path(post, path = "/v1/batches/{id}/pause", tag = "batches", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/task-batches/{id}/pause", tag = "task-batches", params(("id" = String, Path)),
     responses((status = 200, body = BatchView)))]
 pub async fn pause(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
     control(&gateway, &call, &request, verbs::kernel::BATCH_PAUSE).await
 }
 
 /// Goes on with a batch.
-#[utoipa::path(post, path = "/v1/batches/{id}/resume", tag = "batches", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/task-batches/{id}/resume", tag = "task-batches", params(("id" = String, Path)),
     responses((status = 200, body = BatchView)))]
 pub async fn resume(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
     control(&gateway, &call, &request, verbs::kernel::BATCH_RESUME).await
 }
 
 /// Ends a batch; what it has done stays done.
-#[utoipa::path(post, path = "/v1/batches/{id}/cancel", tag = "batches", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/task-batches/{id}/cancel", tag = "task-batches", params(("id" = String, Path)),
     responses((status = 200, body = BatchView)))]
 pub async fn cancel(gateway: Data<Gateway>, call: Call, request: HttpRequest) -> Answer {
     control(&gateway, &call, &request, verbs::kernel::BATCH_CANCEL).await

@@ -17,9 +17,11 @@ use super::course::Tally;
 /// Combinations that are remembered; beyond, all are forgotten.
 const KNOWN_MAX: usize = 4096;
 
-/// Meters by capability and outcome, then provider and model: looking a label up costs less than writing it down.
-static KNOWN: LazyLock<RwLock<HashMap<(Capability, &'static str), HashMap<String, Meters>>>> =
-    LazyLock::new(RwLock::default);
+/// By capability and outcome, then by model.
+type Known = HashMap<(Capability, &'static str), HashMap<String, Meters>>;
+
+/// What has been met: looking meters up costs less than writing their labels down.
+static KNOWN: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 
 #[derive(Clone)]
 struct Meters {

@@ -99,6 +99,10 @@ async fn a_key_goes_from_standard_input_to_its_provider_and_is_changed_without_a
     assert_eq!(printed(&listed)["data"][0]["key_id"], resealed["key_id"]);
     assert_eq!(key_of_a_call(&live, &cloud).await.0, Some(format!("Bearer {SECOND}")));
 
+    let gateway = std::fs::read_to_string(data.join("logs/gateway.log")).unwrap();
+    assert!(gateway.contains("calls are made by the router's snapshot"), "{gateway}");
+    assert!(!gateway.contains("cannot be used here"), "the gateway left calls to the router: {gateway}");
+
     let said = [first.stdout, first.stderr, listed.stdout, listed.stderr].concat();
     assert!(!has(&said, FIRST) && !has(&said, SECOND));
     assert_eq!(holding(data, &[FIRST, SECOND]), Vec::<String>::new(), "databases, streams, buckets, logs");

@@ -130,7 +130,10 @@ pub struct ResponseUsage {
 /// Of the input.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct InputDetails {
+    /// Read from the provider's cache.
     cached_tokens: u64,
+    /// Written to it.
+    cache_write_tokens: u64,
 }
 
 /// Of the output.
@@ -143,7 +146,10 @@ impl From<Usage> for ResponseUsage {
     fn from(usage: Usage) -> Self {
         Self {
             input_tokens: usage.input_tokens,
-            input_tokens_details: InputDetails { cached_tokens: usage.cached_input_tokens },
+            input_tokens_details: InputDetails {
+                cached_tokens: usage.cached_input_tokens,
+                cache_write_tokens: usage.cache_write_tokens,
+            },
             output_tokens: usage.output_tokens,
             output_tokens_details: OutputDetails { reasoning_tokens: usage.reasoning_tokens },
             total_tokens: usage.input_tokens.saturating_add(usage.output_tokens),

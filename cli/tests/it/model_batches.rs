@@ -20,6 +20,8 @@ const SAID: &str = "four words of text";
 /// A step whose process died is given to another after half a minute; the rest is for busy machines.
 const ENDED_WITHIN: Duration = Duration::from_secs(300);
 const MENDED_WITHIN: Duration = Duration::from_secs(60);
+/// A line that was under way in a router that died is called again after this.
+const LINE_MS: u64 = 20_000;
 /// What one call costs, whatever it says.
 const CALL_NANOS: u64 = 1_000;
 
@@ -64,6 +66,7 @@ async fn begin(live: &Live, key: &str, count: usize, window: &str) -> String {
     let file: Value = sent.json().await.unwrap();
     let body = json!({"input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": window});
     let request = live.request(Method::POST, "/v1/batches", key).header("Orrery-Data-Classes", "public");
+    let request = request.header("Orrery-Deadline-Ms", LINE_MS);
     let batch: Value = request.json(&body).send().await.unwrap().json().await.unwrap();
     assert!(batch["status"].is_string(), "{batch}");
     id(&batch)

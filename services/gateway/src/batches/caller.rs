@@ -18,8 +18,11 @@ use crate::models::Terms;
 use crate::routes::openai;
 use crate::store::BatchRow;
 
-/// One attempt at a line.
-const ATTEMPT: Duration = Duration::from_secs(600);
+/// One attempt at a line, unless its batch says otherwise. Of a router that died nobody says so: its calls are made again
+/// after this.
+const ATTEMPT: Duration = Duration::from_secs(180);
+/// Attempts that may take so long.
+const LONG_ATTEMPTS: u32 = 2;
 /// A line that cannot be called now, because of a rate limit or because something is away, is tried again for so long.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// Wait before the second attempt where nobody says how long; it doubles with each.
@@ -48,7 +51,7 @@ impl<'a> LineCaller<'a> {
     /// Calls a line until there is an answer or a failure that stays. None: `stop` came first, and it was not called.
     pub async fn call(&self, line: &Line, stop: &CancellationToken) -> Option<Outcome> {
         let begun = Instant::now();
-        let mut wait = WAIT;
+        let (mut wait, mut long_attempts) = (WAIT, 0);
         loop {
             let place = tokio::select! {
                 biased;
@@ -65,8 +68,14 @@ impl<'a> LineCaller<'a> {
                     Error::new(ErrorCode::Internal, "this request cannot be handled; the log says why").into()
                 }
             };
-            let passing =
-                matches!(failure.error.code, ErrorCode::RateLimited | ErrorCode::Overloaded | ErrorCode::Unavailable);
+            let passing = match failure.error.code {
+                ErrorCode::RateLimited | ErrorCode::Overloaded | ErrorCode::Unavailable => true,
+                ErrorCode::DeadlineExceeded => {
+                    long_attempts += 1;
+                    long_attempts < LONG_ATTEMPTS
+                }
+                _ => false,
+            };
             let pause = failure.error.retry_after.unwrap_or(wait);
             if !passing || begun.elapsed().saturating_add(pause) > PATIENCE {
                 return Some(failed(&failure));
@@ -86,7 +95,8 @@ impl<'a> LineCaller<'a> {
         let identity = identity.ok_or_else(|| {
             Error::new(ErrorCode::Unauthenticated, "the API key that made the batch was revoked or has expired")
         })?;
-        let call = Call::keyed(identity, ATTEMPT, format!("batch/{}/{}", self.row.id, line.n));
+        let deadline = self.terms.deadline_ms.map_or(ATTEMPT, Duration::from_millis);
+        let call = Call::keyed(identity, deadline, format!("batch/{}/{}", self.row.id, line.n));
         let body = serde_json::to_vec(&line.body).map_err(|error| Error::internal(&error))?;
         let (body, reply) = openai::answer(self.endpoint, self.gateway, &call, &self.terms, &body).await?;
         let request_id = reply.decision.map(|decision| decision.id).unwrap_or_default();

@@ -38,7 +38,7 @@ const BEAT: Duration = Duration::from_secs(10);
 const OFFERED: Duration = Duration::from_secs(120);
 const OFFER_AGAIN: Duration = Duration::from_secs(1);
 /// Time for lines under way to be answered when the process goes down.
-const DRAIN: Duration = Duration::from_secs(20);
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// What the workflow asks for.
 #[derive(Debug, Deserialize)]

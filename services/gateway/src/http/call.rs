@@ -67,6 +67,11 @@ impl Call {
         }
     }
 
+    /// How long the caller said that they wait.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
     /// Name of who asks, for records.
     pub fn principal(&self) -> String {
         self.identity.principal.to_string()

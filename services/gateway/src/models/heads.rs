@@ -37,6 +37,9 @@ pub struct Terms {
     session: String,
     priority: String,
     cache: String,
+    /// How long one call may take, in milliseconds; none: as usual. Only of work that nobody waits for: who waits says it
+    /// with each call.
+    pub deadline_ms: Option<u64>,
 }
 
 impl Terms {
@@ -59,13 +62,15 @@ impl Terms {
             session: session(request)?,
             priority: one_of(request, PRIORITY, &[BATCH, "normal", "interactive"])?,
             cache: one_of(request, CACHE, &["off", "refresh"])?,
+            deadline_ms: None,
         })
     }
 
-    /// The same for work that nobody waits for.
+    /// The same for work that nobody waits for, of which each call may take as long as was said of this one.
     #[must_use]
-    pub fn in_batch(self) -> Self {
-        Self { priority: BATCH.to_owned(), ..self }
+    pub fn in_batch(self, call: &Call) -> Self {
+        let deadline_ms = call.deadline().map(|deadline| u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
+        Self { priority: BATCH.to_owned(), deadline_ms, ..self }
     }
 
     /// A call on these terms.

@@ -147,13 +147,13 @@ pub struct ModelBatchesFilter {
 /// Calls every request of a file within a time, at the priority `batch`.
 ///
 /// The lines are called by the rights of the key that makes the batch, under its limits and policies, and on the terms that the
-/// head of this request states: `Orrery-Data-Classes`, `Orrery-Purpose`, `Orrery-Cost-Max-Nanos` (of each line), `Orrery-Session`
-/// and `Orrery-Cache`. A line that fails goes into the error file and ends nothing else.
+/// head of this request states: `Orrery-Data-Classes`, `Orrery-Purpose`, `Orrery-Cost-Max-Nanos` and `Orrery-Deadline-Ms` (of each
+/// line; three minutes when left out), `Orrery-Session` and `Orrery-Cache`. A line that fails goes into the error file and ends nothing else.
 #[utoipa::path(post, path = "/v1/batches", tag = "openai", request_body = ModelBatchRequest,
     responses((status = 200, body = ModelBatch)))]
 pub async fn create(gateway: Data<Gateway>, call: Call, request: HttpRequest, payload: Payload) -> Answer {
     let wanted: ModelBatchRequest = body::json(&gateway, &request, payload).await?;
-    let terms = Terms::read(&gateway, &request)?.in_batch();
+    let terms = Terms::read(&gateway, &request)?.in_batch(&call);
     let row = row(&call, &terms, wanted)?;
     let file = gateway.files.get(&call.identity.tenant, &row.input_file_id).await;
     let file = file.map_err(|error| Failure { param: Some("input_file_id".to_owned()), ..error.into() })?;

@@ -6,7 +6,7 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_types::{Sha256Digest, TenantId, UnixMillis};
 
 use crate::http::{Upload, Uploads};
-use crate::store::{ControlPlane, FileRow, Slice};
+use crate::store::{ControlPlane, FileRow, Slice, integer, tenant_of};
 
 /// Files that are removed in one sweep.
 const SWEEP_MAX: i64 = 1_000;
@@ -49,7 +49,6 @@ impl Files {
     /// Stores the bytes of a file and gives the row that is to be written then.
     pub async fn store(&self, id: String, about: About, upload: Upload) -> Result<FileRow, Error> {
         let blob = self.uploads.store_as(&self.bus, &about.tenant, &FileRow::path(&id), upload).await?;
-        let column = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let expires = about.kept_s.map_or(0, |seconds| about.now.0.saturating_add(seconds.saturating_mul(1_000)));
         Ok(FileRow {
             id,
@@ -57,11 +56,11 @@ impl Files {
             purpose: about.purpose,
             file_name: blob.name,
             media_type: blob.media_type,
-            size_bytes: column(blob.size_bytes),
+            size_bytes: integer(blob.size_bytes),
             sha256: blob.sha256,
             created_by: about.created_by,
-            created_ms: column(about.now.0),
-            expires_ms: column(expires),
+            created_ms: integer(about.now.0),
+            expires_ms: integer(expires),
             deleted_ms: 0,
         })
     }
@@ -78,7 +77,7 @@ impl Files {
 
     /// The bytes of a file.
     pub async fn open(&self, file: &FileRow) -> Result<BlobReader, Error> {
-        let tenant = TenantId::new(&file.tenant).map_err(|error| Error::new(ErrorCode::Internal, error.to_string()))?;
+        let tenant = tenant_of(&file.tenant)?;
         self.uploads.blobs(&self.bus).await?.open(&tenant, &file.blob()).await
     }
 
@@ -101,7 +100,7 @@ impl Files {
     }
 
     async fn remove(&self, file: &FileRow) -> Result<(), Error> {
-        let tenant = TenantId::new(&file.tenant).map_err(|error| Error::new(ErrorCode::Internal, error.to_string()))?;
+        let tenant = tenant_of(&file.tenant)?;
         self.uploads.blobs(&self.bus).await?.delete(&tenant, &file.blob().key).await?;
         Ok(self.control.forget_file(&file.id).await?)
     }

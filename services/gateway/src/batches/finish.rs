@@ -7,11 +7,10 @@ use orrery_types::UnixMillis;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::parts::{Kept, Parts};
-use super::{column, tenant};
 use crate::domain::batch::{ABANDONED, CANCELLED, EXPIRED, Fault, Outcome, Status};
 use crate::files::{About, derived_id};
 use crate::http::{Gateway, Spool};
-use crate::store::{BatchRow, Ending, FileRow};
+use crate::store::{BatchRow, Ending, FileRow, integer, tenant_of};
 
 /// What the files of batches are for.
 pub const PURPOSE: &str = "batch_output";
@@ -51,8 +50,8 @@ pub async fn finish(gateway: &Gateway, row: &BatchRow, why: Why) -> Result<Statu
     for part in 0..row.parts {
         files.part(row, &parts, part, left.as_ref()).await?;
     }
-    if left.is_none() && column(files.completed + files.failed) != row.total {
-        let gone = row.total - column(files.completed + files.failed);
+    if left.is_none() && integer(files.completed + files.failed) != row.total {
+        let gone = row.total - integer(files.completed + files.failed);
         return Err(Error::new(ErrorCode::DataCorrupted, format!("what became of {gone} lines is not stored")));
     }
     let status = match (cancelled, errors.is_empty(), files.missing) {
@@ -61,7 +60,7 @@ pub async fn finish(gateway: &Gateway, row: &BatchRow, why: Why) -> Result<Statu
         (false, true, 0) => Status::Completed,
         (false, true, _) => Status::Expired,
     };
-    let (completed, failed) = (column(files.completed), column(files.failed));
+    let (completed, failed) = (integer(files.completed), integer(files.failed));
     let output = file(gateway, row, "output", files.output, now).await?;
     let error = file(gateway, row, "error", files.error, now).await?;
     control.end_batch(&row.id, Ending { status, errors, completed, failed, output, error, now }).await?;
@@ -81,8 +80,7 @@ struct Put {
 
 impl Put {
     async fn begin(gateway: &Gateway) -> Result<Self, Error> {
-        let (output, error) =
-            tokio::try_join!(gateway.uploads.begin(), gateway.uploads.begin()).map_err(|failure| *failure.error)?;
+        let (output, error) = tokio::try_join!(gateway.uploads.begin(), gateway.uploads.begin())?;
         Ok(Self { output, error, completed: 0, failed: 0, missing: 0 })
     }
 
@@ -122,11 +120,8 @@ impl Put {
             false => (&mut self.error, &mut self.failed),
         };
         *count += 1;
-        let written = async {
-            spool.write(text).await?;
-            spool.write(b"\n").await
-        };
-        written.await.map_err(|failure| *failure.error)
+        spool.write(text).await?;
+        Ok(spool.write(b"\n").await?)
     }
 }
 
@@ -143,11 +138,10 @@ async fn file(
         return Ok(None);
     }
     let name = format!("{}_{kind}.jsonl", row.id);
-    let upload = spool.finish(String::new(), name.clone(), Some(TYPE.to_owned())).await;
-    let upload = upload.map_err(|failure| *failure.error)?;
+    let upload = spool.finish(String::new(), name.clone(), Some(TYPE.to_owned())).await?;
     let id = derived_id(&format!("{name} {}", upload.digest()));
     let about = About {
-        tenant: tenant(row)?,
+        tenant: tenant_of(&row.tenant)?,
         created_by: row.created_by.clone(),
         purpose: PURPOSE.to_owned(),
         kept_s: u64::try_from(row.outputs_kept_s).ok().filter(|seconds| *seconds > 0),

@@ -15,9 +15,8 @@ mod worker;
 use std::sync::Arc;
 
 use orrery_bus::{Bus, CallContext, verbs};
-use orrery_errors::{Error, ErrorCode};
+use orrery_errors::Error;
 use orrery_proto::v1::{Caller, DeployRequest, GetTaskRequest, StartTaskRequest, Task};
-use orrery_types::TenantId;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -25,7 +24,7 @@ pub use worker::worker;
 
 use crate::actors::SharedDirectory;
 use crate::http::Uploads;
-use crate::store::{BatchRow, ControlPlane};
+use crate::store::{BatchRow, ControlPlane, tenant_of};
 use parts::Parts;
 
 /// What runs a batch. Its content stays with its version.
@@ -103,15 +102,10 @@ impl Batches {
     }
 
     async fn parts(&self, row: &BatchRow) -> Result<Parts<'_>, Error> {
-        Ok(Parts { blobs: self.uploads.blobs(&self.bus).await?, tenant: tenant(row)?, batch: row.id.clone() })
+        Ok(Parts {
+            blobs: self.uploads.blobs(&self.bus).await?,
+            tenant: tenant_of(&row.tenant)?,
+            batch: row.id.clone(),
+        })
     }
-}
-
-fn tenant(row: &BatchRow) -> Result<TenantId, Error> {
-    TenantId::new(&row.tenant).map_err(|error| Error::new(ErrorCode::Internal, error.to_string()))
-}
-
-/// A number as its column holds it.
-fn column(value: impl TryInto<i64>) -> i64 {
-    value.try_into().unwrap_or(i64::MAX)
 }

@@ -13,10 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::caller::LineCaller;
 use super::parts::Kept;
-use super::{column, tenant};
 use crate::domain::batch::Outcome;
 use crate::http::{Gateway, Spool};
-use crate::store::BatchRow;
+use crate::store::{BatchRow, integer, tenant_of};
 
 /// Lines of one part that are under way at once.
 const AT_ONCE: usize = 16;
@@ -57,7 +56,7 @@ pub async fn run(
     let parts = gateway.batches.parts(row).await?;
     let lines = parts.read(part).await?;
     let caller = LineCaller::new(gateway, row, places)?;
-    let mut outcomes = gateway.uploads.begin().await.map_err(|failure| *failure.error)?;
+    let mut outcomes = gateway.uploads.begin().await?;
     let stop = stops.process.child_token();
     let (mut tally, mut told) = (Tally::default(), Tally::default());
     let mut waiting = lines.iter();
@@ -95,7 +94,7 @@ pub async fn run(
             }
         }
     }
-    if stops.process.is_cancelled() && tally.completed + tally.failed < column_of(lines.len()) {
+    if stops.process.is_cancelled() && tally.completed + tally.failed < wide(lines.len()) {
         return Err(Error::new(ErrorCode::Unavailable, "the gateway goes down; another goes on with the part"));
     }
     store(gateway, &parts.tenant, &parts.outcomes(part), outcomes).await?;
@@ -112,17 +111,17 @@ async fn keep(
     let answered = matches!(outcome, Outcome::Called { status, .. } if *status < FAILURES_FROM);
     let text = outcome.written(&row.id, n, custom_id);
     let line = Kept { n, answered, text: text.as_bytes() }.written();
-    outcomes.write(&line).await.map_err(|failure| *failure.error)?;
+    outcomes.write(&line).await?;
     Ok(answered)
 }
 
 async fn store(gateway: &Gateway, tenant: &orrery_types::TenantId, path: &str, outcomes: Spool) -> Result<(), Error> {
-    let upload = outcomes.finish(String::new(), path.to_owned(), None).await.map_err(|failure| *failure.error)?;
+    let upload = outcomes.finish(String::new(), path.to_owned(), None).await?;
     gateway.uploads.store_as(&gateway.bus, tenant, path, upload).await.map(drop)
 }
 
 async fn count(gateway: &Gateway, row: &BatchRow, part: i64, tally: Tally) -> Result<(), Error> {
-    let counted = gateway.batches.control.part_counted(&row.id, part, column(tally.completed), column(tally.failed));
+    let counted = gateway.batches.control.part_counted(&row.id, part, integer(tally.completed), integer(tally.failed));
     Ok(counted.await?)
 }
 
@@ -131,10 +130,10 @@ async fn look_around(gateway: &Gateway, row: &BatchRow, part: i64, tally: Option
     if let Some(tally) = tally {
         count(gateway, row, part, tally).await?;
     }
-    let row = gateway.batches.control.batch(&tenant(row)?, &row.id).await?;
+    let row = gateway.batches.control.batch(&tenant_of(&row.tenant)?, &row.id).await?;
     Ok(row.is_none_or(|row| row.is_stopping(UnixMillis::now())))
 }
 
-fn column_of(count: usize) -> u64 {
+fn wide(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }

@@ -5,11 +5,10 @@ use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::TaskStatus;
 use orrery_types::UnixMillis;
 
-use super::column;
 use super::finish::{Why, finish};
 use crate::domain::batch::Fault;
 use crate::http::Gateway;
-use crate::store::BatchRow;
+use crate::store::{BatchRow, integer, tenant_of};
 
 /// Batches that are looked at in one sweep.
 const BATCHES_MAX: i64 = 10_000;
@@ -29,7 +28,7 @@ pub async fn settle(gateway: &Gateway) -> Result<(), Error> {
 }
 
 fn before(millis: i64) -> i64 {
-    column(UnixMillis::now().0).saturating_sub(millis)
+    integer(UnixMillis::now().0).saturating_sub(millis)
 }
 
 async fn settle_one(gateway: &Gateway, row: &BatchRow) -> Result<(), Error> {
@@ -48,7 +47,7 @@ async fn settle_one(gateway: &Gateway, row: &BatchRow) -> Result<(), Error> {
     let why = match gateway.batches.task(row).await {
         Ok(task) => match task.status() {
             TaskStatus::Cancelled | TaskStatus::Terminated => {
-                gateway.batches.control.cancel_batch(&super::tenant(row)?, &row.id, UnixMillis::now()).await?;
+                gateway.batches.control.cancel_batch(&tenant_of(&row.tenant)?, &row.id, UnixMillis::now()).await?;
                 if row.cancelling_ms == 0 || row.cancelling_ms > before(ANSWERED_MS) {
                     return Ok(());
                 }
@@ -68,7 +67,8 @@ async fn settle_one(gateway: &Gateway, row: &BatchRow) -> Result<(), Error> {
         Err(error) => return Err(error),
     };
     // It may have ended between being read and being judged.
-    let row = gateway.batches.control.batch(&super::tenant(row)?, &row.id).await?.filter(|row| row.finished_ms == 0);
+    let row =
+        gateway.batches.control.batch(&tenant_of(&row.tenant)?, &row.id).await?.filter(|row| row.finished_ms == 0);
     match row {
         Some(row) => finish(gateway, &row, why).await.map(drop),
         None => Ok(()),

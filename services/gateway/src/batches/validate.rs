@@ -5,10 +5,9 @@ use orrery_types::UnixMillis;
 use tokio::io::BufReader;
 
 use super::parts::{PART_BYTES_MAX, PART_LINES_MAX, Parts, next_line};
-use super::tenant;
 use crate::domain::batch::{Checker, Endpoint, Fault, Line, Status};
 use crate::http::Gateway;
-use crate::store::{BatchRow, Ending, FileRow};
+use crate::store::{BatchRow, Ending, FileRow, tenant_of};
 
 /// Checks the input of a batch and gives the number of its parts; none of one that is refused.
 pub async fn validate(gateway: &Gateway, row: &BatchRow) -> Result<i64, Error> {
@@ -19,7 +18,7 @@ pub async fn validate(gateway: &Gateway, row: &BatchRow) -> Result<i64, Error> {
         let fault = Fault::whole("invalid_endpoint", format!("{:?} takes no batches", row.endpoint));
         return refuse(gateway, row, vec![fault], 0).await;
     };
-    let file = match gateway.files.get(&tenant(row)?, &row.input_file_id).await {
+    let file = match gateway.files.get(&tenant_of(&row.tenant)?, &row.input_file_id).await {
         Ok(file) => file,
         Err(error) if error.code == ErrorCode::NotFound => {
             return refuse(gateway, row, vec![Fault::whole("input_file_not_found", error.message)], 0).await;

@@ -216,6 +216,13 @@ impl From<Error> for Failure {
     }
 }
 
+/// For work that no request waits for: nobody is told which parameter is at fault.
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        *failure.error
+    }
+}
+
 impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
         let code = match &error {

@@ -41,7 +41,7 @@ impl Fact {
             subject: subjects::audit_record(SERVICE),
             payload: record.encode_to_vec(),
             message_id: record.id,
-            created_ms: i64::try_from(self.at.0).unwrap_or(i64::MAX),
+            created_ms: super::integer(self.at.0),
         }
     }
 }

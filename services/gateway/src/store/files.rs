@@ -81,7 +81,7 @@ pub struct Slice {
 
 impl Slice {
     pub(super) fn rows(&self) -> i64 {
-        i64::try_from(self.limit.saturating_add(1)).unwrap_or(i64::MAX)
+        super::integer(self.limit.saturating_add(1))
     }
 }
 

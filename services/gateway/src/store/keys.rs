@@ -240,7 +240,7 @@ fn insert(connection: &mut AnyConnection, row: &KeyRow, fact: Fact) -> QueryResu
 }
 
 pub(super) fn column(at: UnixMillis) -> i64 {
-    i64::try_from(at.0).unwrap_or(i64::MAX)
+    super::integer(at.0)
 }
 
 pub(super) fn millis(column: i64) -> UnixMillis {

@@ -16,9 +16,20 @@ pub use tenants::TenantRow;
 
 use diesel::prelude::*;
 use diesel_migrations::embed_migrations;
-use orrery_errors::Error;
+use orrery_errors::{Error, ErrorCode};
 use orrery_store::outbox::Pump;
 use orrery_store::{AnyConnection, Migrations, Store, StoreError};
+use orrery_types::TenantId;
+
+/// A number as its column holds it.
+pub fn integer(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}
+
+/// The tenant that a row names.
+pub fn tenant_of(stored: &str) -> Result<TenantId, Error> {
+    TenantId::new(stored).map_err(|error| Error::new(ErrorCode::Internal, error.to_string()))
+}
 
 const MIGRATIONS: Migrations =
     Migrations { sqlite: embed_migrations!("migrations/sqlite"), postgres: embed_migrations!("migrations/postgres") };

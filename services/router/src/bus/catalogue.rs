@@ -6,9 +6,10 @@ use orrery_dataplane::caller;
 use orrery_errors::{Error, ErrorCode};
 use orrery_proto::v1::{CatalogueReply, CatalogueRequest};
 
+use super::convert::OPERATOR;
 use crate::Router;
 
-const ROLES: [&str; 2] = ["operator", "admin"];
+const ROLES: [&str; 2] = [OPERATOR, "admin"];
 
 pub(super) async fn standing(router: Arc<Router>, request: CatalogueRequest) -> Result<CatalogueReply, Error> {
     let caller = caller(request.caller)?;

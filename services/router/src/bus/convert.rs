@@ -7,6 +7,9 @@ use orrery_types::UnixMillis;
 
 use crate::store::SpendLine;
 
+/// The role of those who run the system, and see what all tenants together did.
+pub const OPERATOR: &str = "operator";
+
 /// A model as lists show it.
 pub fn model(catalogue: &Catalogue, model: &Model, healthy: bool) -> CatalogueModel {
     let price = model.price.at(UnixMillis::now());

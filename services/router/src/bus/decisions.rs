@@ -12,10 +12,8 @@ use orrery_routing::statistics::{Statistics, Summary};
 use orrery_types::UnixMillis;
 use serde_json::{Value, json};
 
+use super::convert::OPERATOR;
 use crate::Router;
-
-/// Whose role sees what all tenants together did.
-const OPERATOR: &str = "operator";
 
 pub(super) async fn stats(router: Arc<Router>, request: ModelStatsRequest) -> Result<ModelStatsReply, Error> {
     let caller = caller(request.caller)?;

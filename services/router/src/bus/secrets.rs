@@ -15,11 +15,10 @@ use orrery_types::UnixMillis;
 use orrery_vault::{OpenError, Place, SealingKeys, key_id};
 use serde_json::json;
 
-use super::convert::invalid;
+use super::convert::{OPERATOR, invalid};
 use crate::store::{ChangeError, SecretChange, StoredSecret};
 use crate::{Router, records};
 
-const OPERATOR: &str = "operator";
 /// Secrets of a system; what providers want of them must fit into one snapshot.
 const SECRETS_MAX: i64 = 200;
 const VALUE_BYTES_MAX: usize = 16 << 10;

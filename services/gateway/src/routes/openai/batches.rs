@@ -17,7 +17,7 @@ use crate::domain::batch::{Endpoint, Status, window_s};
 use crate::http::answer::{json, present};
 use crate::http::{Answer, Call, Failure, Gateway, body, call};
 use crate::models::Terms;
-use crate::store::{BatchRow, Slice};
+use crate::store::{BatchRow, Slice, integer};
 
 /// What an input file is for.
 const PURPOSE: &str = "batch";
@@ -178,7 +178,6 @@ fn row(call: &Call, terms: &Terms, wanted: ModelBatchRequest) -> Result<BatchRow
     let (anchor, seconds) = (expiry.map(|expiry| expiry.anchor.as_str()), expiry.map(|expiry| expiry.seconds));
     let outputs_kept_s = kept_s(anchor, seconds, "output_expires_after")?.unwrap_or(0);
     let now = UnixMillis::now();
-    let column = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     Ok(BatchRow {
         id: BatchId::from_uuid(Uuid::now_v7()).to_string(),
         tenant: call.identity.tenant.to_string(),
@@ -189,7 +188,7 @@ fn row(call: &Call, terms: &Terms, wanted: ModelBatchRequest) -> Result<BatchRow
         completion_window: wanted.completion_window,
         metadata: wanted.metadata.map(|metadata| notes(&metadata)).transpose()?.unwrap_or_default(),
         terms: serde_json::to_string(terms).map_err(|error| Error::internal(&error))?,
-        outputs_kept_s: column(outputs_kept_s),
+        outputs_kept_s: integer(outputs_kept_s),
         status: Status::Validating.as_str().to_owned(),
         task_id: String::new(),
         errors: String::new(),
@@ -199,8 +198,8 @@ fn row(call: &Call, terms: &Terms, wanted: ModelBatchRequest) -> Result<BatchRow
         failed: 0,
         output_file_id: String::new(),
         error_file_id: String::new(),
-        created_ms: column(now.0),
-        expires_ms: column(now.0.saturating_add(window_s.saturating_mul(1_000))),
+        created_ms: integer(now.0),
+        expires_ms: integer(now.0.saturating_add(window_s.saturating_mul(1_000))),
         in_progress_ms: 0,
         finalizing_ms: 0,
         cancelling_ms: 0,

@@ -92,17 +92,33 @@ impl Default for Breaker {
     }
 }
 
-/// Whether a time that was set as the end of at most `longest` lies ahead. One that lies further ahead than it can was
-/// set before the clock was put back, and is over: nothing waits for a clock.
-fn ahead(until: Option<UnixMillis>, longest: Duration, now: UnixMillis) -> Option<UnixMillis> {
-    until.filter(|until| now < *until && until.since(now) <= longest)
+/// An end that lies ahead.
+fn ahead(until: Option<UnixMillis>, now: UnixMillis) -> Option<UnixMillis> {
+    until.filter(|until| now < *until)
 }
 
 impl Breaker {
+    /// The state as it is by this clock. An end that lies further ahead than it can was set before the clock was put back;
+    /// then nothing that was set is waited for, as the other one may follow on it: nothing waits for a clock.
+    fn by_clock(mut self, now: UnixMillis) -> Self {
+        let beyond = |until: Option<UnixMillis>, longest| until.is_some_and(|until| until.since(now) > longest);
+        if beyond(self.resting_until, REST_MAX) || beyond(self.cooling_until, COOL_DOWN_MAX) {
+            self.resting_until = self.resting_until.map(|_| now);
+            self.cooling_until = None;
+        }
+        self
+    }
+
     /// The state after one more call has ended.
     #[must_use]
-    pub fn after(mut self, outcome: Outcome, now: UnixMillis) -> Self {
-        let resting = ahead(self.resting_until, REST_MAX, now).is_some();
+    pub fn after(self, outcome: Outcome, now: UnixMillis) -> Self {
+        let mut next = self.by_clock(now);
+        next.note(outcome, now);
+        next
+    }
+
+    fn note(&mut self, outcome: Outcome, now: UnixMillis) {
+        let resting = ahead(self.resting_until, now).is_some();
         match outcome {
             Outcome::Answered { latency_ms } => {
                 let blend = |old: u64| (old * (100 - NEWEST_WEIGHT_PERCENT) + latency_ms * NEWEST_WEIGHT_PERCENT) / 100;
@@ -112,7 +128,7 @@ impl Breaker {
                     (self.failures, self.rests, self.resting_until) = (0, 0, None);
                     self.recent.add(1, 0, now);
                 }
-                if ahead(self.cooling_until, COOL_DOWN_MAX, now).is_none() {
+                if ahead(self.cooling_until, now).is_none() {
                     (self.pauses, self.cooling_until) = (0, None);
                 }
             }
@@ -132,7 +148,7 @@ impl Breaker {
                 }
             }
             Outcome::PauseAsked { pause } => {
-                let current = ahead(self.cooling_until, COOL_DOWN_MAX, now);
+                let current = ahead(self.cooling_until, now);
                 // Many calls are refused at once; together they are one reason to wait longer next time.
                 if current.is_none() {
                     self.pauses = self.pauses.saturating_add(1);
@@ -142,16 +158,16 @@ impl Breaker {
                 self.cooling_until = current.max(Some(now.saturating_add(pause)));
             }
         }
-        self
     }
 
     /// Whether it takes a call now. After a rest it is on probation: the first answer closes the breaker, the first
     /// failure opens it again for longer.
     pub fn admission(&self, now: UnixMillis) -> Admission {
-        match (ahead(self.resting_until, REST_MAX, now), ahead(self.cooling_until, COOL_DOWN_MAX, now)) {
+        let state = self.by_clock(now);
+        match (ahead(state.resting_until, now), ahead(state.cooling_until, now)) {
             (Some(until), _) => Admission::Resting { until },
             (None, Some(until)) => Admission::Cooling { until },
-            (None, None) if self.resting_until.is_some() => Admission::Probe,
+            (None, None) if state.resting_until.is_some() => Admission::Probe,
             (None, None) => Admission::Open,
         }
     }

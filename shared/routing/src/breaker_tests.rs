@@ -111,6 +111,13 @@ fn a_rest_outlasts_a_pause_and_a_pause_a_rest() {
 }
 
 #[test]
+fn a_pause_does_not_follow_on_a_rest_when_the_clock_was_put_back() {
+    let both = failed(5).after(pause(300), at(90_000));
+    assert_eq!(both.admission(T0), Admission::Probe);
+    assert_eq!(both.after(ANSWERED, T0).admission(T0), Admission::Open);
+}
+
+#[test]
 fn latency_follows_the_newest_by_a_fifth() {
     let breaker = Breaker::default().after(Outcome::Answered { latency_ms: 100 }, T0);
     assert_eq!(breaker.after(Outcome::Answered { latency_ms: 200 }, T0).latency_ms(), Some(120));
